@@ -1,0 +1,112 @@
+"""What a demand model is: sales given a jackpot, as a distribution.
+
+A model's *parameters* come from `fit`; its *state* (level, last errors) is filtered from a history by `condition`, at
+each use, so that a registered model never goes stale. Both take histories in the form of `history.contract`; sales
+and jackpots are in units of currency, `n` is draws of a history, `d` future draws, `k` jackpots, `m` samples.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..market.schema import Market
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """Forecasts of draws of a history, each from the draws before it alone.
+
+    All arrays have shape (n,): `mean` of sales (not exp of the mean of the log), and the median and standard
+    deviation of log sales, from which the intervals come; `quantile(q)` gives them in currency.
+    """
+
+    mean: Array
+    log_median: Array
+    log_sd: Array
+    tail_scale: Array
+    """Calibration of the interval, 1 where the normal form holds; the standard deviation is multiplied by it."""
+
+    def quantile(self, q: float) -> Array:
+        """Return the q-quantile of sales, in units of currency, shape (n,)."""
+        from scipy.special import ndtri
+
+        result: Array = np.exp(self.log_median + float(ndtri(q)) * self.log_sd * self.tail_scale)
+        return result
+
+
+@dataclass(frozen=True)
+class Elasticity:
+    """d log S / d log J at one jackpot, with its 90% band."""
+
+    jackpot: float
+    mean: float
+    low: float
+    high: float
+
+
+class Demand(ABC):
+    """A model conditioned on a history: forecasts the draws after it."""
+
+    largest_seen: float
+    """The largest jackpot in training; a forecast above it is an extrapolation and says so."""
+
+    @abstractmethod
+    def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
+        """Return mean sales, shape (d, k): the draw on each date (ascending) at each jackpot. Never falls in J."""
+
+    @abstractmethod
+    def quantiles(self, jackpots: Array, dates: pd.DatetimeIndex, q: Array) -> Array:
+        """Return quantiles of sales, shape (len(q), d, k), ordered in q."""
+
+    @abstractmethod
+    def sample(self, jackpots: Array, dates: pd.DatetimeIndex, samples: int, seed: int) -> Array:
+        """Return joint draws of sales, shape (samples, d, k).
+
+        Random numbers are shared across jackpots (and errors correlate over draws), so that a sample is one possible
+        market: the uncertainty of the elasticity itself is in it.
+        """
+
+    @abstractmethod
+    def elasticity(self, jackpots: Array) -> list[Elasticity]:
+        """Return the elasticity at each jackpot with its 90% band."""
+
+
+class DemandModel(ABC):
+    """An estimator in the manner of scikit-learn: `fit` learns parameters and returns self."""
+
+    name: ClassVar[str]
+    """The name in market files and records."""
+
+    @abstractmethod
+    def fit(self, draws: pd.DataFrame, market: Market) -> Self:
+        """Learn the parameters from a history; raise InputError where it is too short or has no variation to use."""
+
+    @abstractmethod
+    def condition(self, draws: pd.DataFrame, market: Market) -> Demand:
+        """Filter the state from a history (which may be longer than the one fitted) and return what forecasts."""
+
+    @abstractmethod
+    def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
+        """Forecast draws[first:] one by one, each from the state after the draw before it, at its known jackpot."""
+
+    @abstractmethod
+    def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
+        """Return all that `from_parameters` needs: scalars for JSON and arrays for npz. No pickle, ever."""
+
+    @classmethod
+    @abstractmethod
+    def from_parameters(cls, scalars: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Rebuild a fitted model."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, Any]:
+        """Return what a person wants to know about the fit: figures by name, ready for JSON and for MLflow."""

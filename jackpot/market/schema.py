@@ -1,0 +1,478 @@
+"""The contract of a market file: all that is particular to a market, strict and documented.
+
+Money is in units of the market's currency (5_000_000, never 5 for five million), shares are fractions (0.25, never
+25), odds are "one in" (45_454_545, never 2.2e-8). Dates are ISO 8601. Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import zoneinfo
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+Money = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+PositiveMoney = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
+OddsOneIn = Annotated[float, Field(ge=1, le=1e12, allow_inf_nan=False)]
+MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and it refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PriceRegime(Section):
+    """The price of a ticket from a date on."""
+
+    starts: dt.date = Field(strict=False, description="First draw date at this price.")
+    price: PositiveMoney = Field(description="Price of one ticket, in units of the currency.")
+    note: str = Field(default="", description="What changed with it.")
+
+
+class Tier(Section):
+    """A prize class below the jackpot: fixed (`prize`) or pari-mutuel (`share_of_sales`)."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        description="As in the rules, e.g. '5+0'."
+    )
+    odds_one_in: OddsOneIn = Field(description="One ticket in so many wins this class.")
+    prize: PositiveMoney | None = Field(default=None, description="Fixed prize of one winner.")
+    share_of_sales: Share | None = Field(
+        default=None, description="Pool of a pari-mutuel class, as a share of sales."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.prize is None) == (self.share_of_sales is None):
+            raise ValueError("a tier has either a fixed `prize` or a `share_of_sales`, exactly one of them")
+        return self
+
+
+class Pool(Section):
+    """The pool of a rollover game: what carries over until the jackpot is won."""
+
+    share_of_sales: Share = Field(description="Share of each draw's sales that goes into the jackpot pool.")
+    opening: Money = Field(default=0.0, description="What the pool holds where a history does not say.")
+
+
+class Postcode(Section):
+    """A postcode game: all tickets of the drawn postcode win together."""
+
+    tickets_per_postcode: Annotated[float, Field(ge=1, le=1e6)] = Field(
+        description="Mean number of tickets in one."
+    )
+    log_sd: Annotated[float, Field(ge=0, le=3)] = Field(
+        default=0.5, description="Spread of that number over postcodes, as the standard deviation of its log."
+    )
+
+
+class Game(Section):
+    """How a draw pays out."""
+
+    payout: Literal["shared", "per_winner", "rollover", "postcode"] = Field(
+        description="shared: J once if anyone wins; per_winner: J to each; rollover: the pool, at least J, once if "
+        "anyone wins; postcode: J once if the drawn postcode holds a ticket, and its tickets win together."
+    )
+    jackpot_odds_one_in: OddsOneIn = Field(description="One ticket in so many wins the jackpot.")
+    conscious_selection: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="Players choose numbers alike: P(nobody wins) = exp(-c N p). 1 where picks are independent.",
+    )
+    tiers: tuple[Tier, ...] = Field(default=(), strict=False, description="Prize classes below the jackpot.")
+    secondary_share_of_sales: Share = Field(
+        default=0.0,
+        description="Secondary prizes as a share of sales, where the tiers are not listed one by one.",
+    )
+    secondary_log_sd: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.0,
+        description="Over-dispersion of secondary prizes: standard deviation of their log about the mean.",
+    )
+    pool: Pool | None = Field(default=None, description="Required for rollover.")
+    postcode: Postcode | None = Field(default=None, description="Required for postcode.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.payout == "rollover") != (self.pool is not None):
+            raise ValueError("`pool` belongs to payout: rollover, and rollover needs it")
+        if (self.payout == "postcode") != (self.postcode is not None):
+            raise ValueError("`postcode` belongs to payout: postcode, and postcode needs it")
+        if self.tiers and self.secondary_share_of_sales > 0:
+            raise ValueError(
+                "secondary prizes are given twice: list `tiers` or say `secondary_share_of_sales`"
+            )
+        names = [tier.name for tier in self.tiers]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"two tiers have the same name: {sorted({n for n in names if names.count(n) > 1})}"
+            )
+        return self
+
+
+class JackpotRange(Section):
+    """What may be announced."""
+
+    start: PositiveMoney = Field(description="Smallest jackpot.")
+    cap: PositiveMoney | None = Field(
+        default=None, description="Largest jackpot; none: the largest that was seen."
+    )
+    step: PositiveMoney = Field(description="Jackpots are announced in multiples of this above `start`.")
+    largest_change: PositiveMoney | None = Field(
+        default=None, description="Largest change from one draw to the next, either way."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.cap is not None and self.cap < self.start:
+            raise ValueError(f"cap {self.cap:g} is below start {self.start:g}")
+        if self.cap is not None and self.step > self.cap - self.start > 0:
+            raise ValueError(f"step {self.step:g} is larger than cap - start = {self.cap - self.start:g}")
+        return self
+
+
+class DrawDays(Section):
+    """The weekdays of draws from a date on."""
+
+    starts: dt.date = Field(strict=False, description="First date of this rhythm.")
+    weekdays: tuple[Weekday, ...] = Field(strict=False, min_length=1, description="e.g. [wed, sat].")
+
+    @field_validator("weekdays")
+    @classmethod
+    def _distinct(cls, value: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a weekday is listed twice")
+        return value
+
+
+class Special(Section):
+    """A draw outside the ordinary run, with a level of its own: every year on a day, or once on a date."""
+
+    name: Name
+    month_day: MonthDay | None = Field(default=None, description="Every year on this day: MM-DD.")
+    date: dt.date | None = Field(default=None, strict=False, description="Once, on this date.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.month_day is None) == (self.date is None):
+            raise ValueError("a special has either `month_day` or `date`, exactly one of them")
+        return self
+
+
+class Calendar(Section):
+    """When draws take place."""
+
+    time_zone: str = Field(description="IANA name, e.g. Europe/London.")
+    draw_days: tuple[DrawDays, ...] = Field(
+        strict=False, min_length=1, description="In order of their start."
+    )
+    specials: tuple[Special, ...] = Field(default=(), strict=False)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("not an IANA time zone; e.g. Europe/London, America/Sao_Paulo")
+        return value
+
+    @field_validator("draw_days")
+    @classmethod
+    def _ordered(cls, value: tuple[DrawDays, ...]) -> tuple[DrawDays, ...]:
+        if any(later.starts <= earlier.starts for earlier, later in zip(value, value[1:], strict=False)):
+            raise ValueError("regimes must be in order, each starting later than the one before")
+        return value
+
+
+class Contribution(Section):
+    """What a draw adds to the accrued prizes: this share of its sales plus P(a win) J, the expected jackpot."""
+
+    share_of_sales: Share = Field(description="Share of sales set aside for secondary prizes.")
+    expected_jackpot: bool = Field(
+        default=True, description="Whether the expected jackpot payout counts too."
+    )
+
+
+class PayoutRatio(Section):
+    """The regulator's rule on prizes as a share of sales."""
+
+    floor: Share | None = Field(default=None, description="Prizes are at least this share of sales.")
+    ceiling: Share | None = Field(default=None, description="Prizes are at most this share of sales.")
+    basis: Literal["realised", "accrued"] = Field(
+        description="realised: prizes really paid; accrued: contributions by rule, whether won yet or not."
+    )
+    tested: Literal["each_draw", "year_end"] = Field(
+        default="each_draw", description="On which dates the ratio over the window must hold."
+    )
+    window_draws: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=52, description="Draws that count in a test."
+    )
+    year_end: MonthDay = Field(
+        default="12-31", description="Last day of the year, where tested at year ends."
+    )
+    confidence: Probability = Field(
+        default=0.95, description="With which probability the rule is to be kept."
+    )
+    contribution: Contribution | None = Field(default=None, description="Required on the accrued basis.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.floor is None and self.ceiling is None:
+            raise ValueError("give a floor, a ceiling or both")
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise ValueError(f"floor {self.floor:g} is over ceiling {self.ceiling:g}")
+        if (self.basis == "accrued") != (self.contribution is not None):
+            raise ValueError("`contribution` belongs to basis: accrued, and accrued needs it")
+        return self
+
+
+class Regulation(Section):
+    """What the regulator asks."""
+
+    payout_ratio: PayoutRatio | None = None
+
+
+class Costs(Section):
+    """What a draw costs beside prizes."""
+
+    good_cause_share_of_sales: Share = 0.0
+    tax_share_of_sales: Share = 0.0
+    variable_share_of_sales: Share = Field(default=0.0, description="Retailers' commission and the like.")
+    fixed_per_draw: Money = 0.0
+
+    @property
+    def share_of_sales(self) -> float:
+        """All that is proportional to sales."""
+        return self.good_cause_share_of_sales + self.tax_share_of_sales + self.variable_share_of_sales
+
+
+class Cash(Section):
+    """The floor under the operator's cash. The cash itself is an input by URI and never stands in this file."""
+
+    floor: Money = Field(description="Cash never falls below this ...")
+    confidence: Probability = Field(default=0.95, description="... with this probability over the horizon.")
+    horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
+
+
+class PrizeColumns(Section):
+    """The columns of a prize class in a history: winners, with the prize of each or what was paid to all."""
+
+    winners: str | None = None
+    prize_each: str | None = None
+    paid: str | None = None
+
+    @model_validator(mode="after")
+    def _payable(self) -> Self:
+        if self.paid is None and (self.winners is None or self.prize_each is None):
+            raise ValueError("give `paid`, or both `winners` and `prize_each`")
+        return self
+
+
+class Columns(Section):
+    """Which column of a history's file holds what. Only date, sales and jackpot are required."""
+
+    draw_date: str = "draw_date"
+    sales: str = Field(default="sales", description="Stakes of the draw.")
+    jackpot: str = Field(
+        default="jackpot", description="The jackpot announced for THIS draw before sales opened."
+    )
+    draw: str | None = Field(default=None, description="The draw's number.")
+    jackpot_prizes: PrizeColumns | None = None
+    tier_prizes: dict[str, PrizeColumns] = Field(default_factory=dict, description="By tier name.")
+    secondary_paid: str | None = Field(default=None, description="All secondary prizes, where not by tier.")
+    pool: str | None = Field(default=None, description="What the rollover pool holds AFTER the draw.")
+    next_jackpot: str | None = Field(default=None, description="The jackpot announced for the NEXT draw.")
+
+
+class HistorySource(Section):
+    """Where a market's draw history lies and how to read it."""
+
+    uri: str = Field(
+        default="synthetic",
+        description="A path, s3://bucket/key, or `synthetic`: generated from `simulation`.",
+    )
+    format: Literal["csv", "parquet"] = "csv"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'"] = ""
+    encoding: str = "utf-8"
+    date_format: str = "%Y-%m-%d"
+    money_unit: Literal[1, 1000, 1000000] = Field(
+        default=1, description="What 1 stands for in money columns."
+    )
+    starts: dt.date | None = Field(default=None, strict=False, description="Earlier rows are not used.")
+    columns: Columns = Field(default_factory=Columns)
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.thousands and self.thousands == self.decimal:
+            raise ValueError("`decimal` and `thousands` are the same mark")
+        if (
+            self.format == "csv"
+            and self.delimiter in (self.decimal, self.thousands)
+            and self.delimiter != ","
+        ):
+            raise ValueError("`delimiter` is also the decimal or the thousands mark")
+        return self
+
+
+class Demand(Section):
+    """Settings of the sales forecast. The defaults serve every shipped market."""
+
+    model: Literal["spline", "log_log_ols"] = "spline"
+    test_share: Annotated[float, Field(ge=0.05, le=0.5)] = Field(
+        default=0.2, description="Share of the latest draws that the back-test forecasts one by one."
+    )
+
+
+class Gates(Section):
+    """What a model must show in the back-test before it is registered."""
+
+    smallest_skill_over_naive: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.0, description="1 - wMAPE / the better naive forecast's wMAPE is at least this."
+    )
+    coverage_90_pct: tuple[float, float] = Field(
+        default=(75.0, 99.5), strict=False, description="The 90% interval covers between these percentages."
+    )
+    smallest_test_draws: Annotated[int, Field(ge=1)] = 8
+
+
+class Decision(Section):
+    """Settings of the optimisation."""
+
+    horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
+    samples: Annotated[int, Field(ge=50, le=100_000)] = Field(
+        default=1000, description="Joint draws of demand."
+    )
+    near_optimal_share: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
+
+
+class Schedule(Section):
+    """When the weekly pipeline runs, in the market's time zone."""
+
+    weekday: Weekday = "mon"
+    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
+    deadline_hours_before_draw: Annotated[float, Field(ge=0, le=336)] = 48.0
+    enabled: bool = True
+
+
+class Break(Section):
+    """A lasting change of level in the simulated market."""
+
+    date: dt.date = Field(strict=False)
+    log_change: Annotated[float, Field(ge=-2, le=2)]
+
+
+class Simulation(Section):
+    """The known truth behind the synthetic history."""
+
+    starts: dt.date = Field(strict=False)
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 520
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    mean_sales: PositiveMoney = Field(description="Sales of an ordinary draw at `reference_jackpot`.")
+    reference_jackpot: PositiveMoney
+    elasticity_low: Annotated[float, Field(ge=0, le=2)] = Field(description="At `start` and below.")
+    elasticity_high: Annotated[float, Field(ge=0, le=2)] = Field(
+        description="At 10 times the reference and above."
+    )
+    season_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.05
+    weekday_effects: dict[Weekday, float] = Field(default_factory=dict, description="Log effect by weekday.")
+    noise_log_sd: Annotated[float, Field(ge=0, le=1)] = 0.06
+    noise_ar1: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    level_log_sd: Annotated[float, Field(ge=0, le=0.2)] = Field(
+        default=0.004, description="Of a random walk, a draw."
+    )
+    special_multiple: Annotated[float, Field(ge=1, le=100)] = 10.0
+    breaks: tuple[Break, ...] = Field(default=(), strict=False)
+    cash: Money = Field(default=0.0, description="Synthetic cash beside the synthetic history; 0: none.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.elasticity_high < self.elasticity_low:
+            raise ValueError("elasticity_high is below elasticity_low: sales are convex in the logs")
+        return self
+
+
+class Market(Section):
+    """A market file."""
+
+    market: Name = Field(description="The market's name, the same as the file's.")
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166 code.")
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217 code.")
+    currency_decimals: Annotated[int, Field(ge=0, le=3)] = 2
+    prices: tuple[PriceRegime, ...] = Field(
+        strict=False, min_length=1, description="In order of their start."
+    )
+    game: Game
+    jackpot: JackpotRange
+    calendar: Calendar
+    regulation: Regulation = Field(default_factory=Regulation)
+    costs: Costs = Field(default_factory=Costs)
+    cash: Cash | None = None
+    history: HistorySource = Field(default_factory=HistorySource)
+    demand: Demand = Field(default_factory=Demand)
+    gates: Gates = Field(default_factory=Gates)
+    decision: Decision = Field(default_factory=Decision)
+    schedule: Schedule = Field(default_factory=Schedule)
+    simulation: Simulation | None = None
+
+    @field_validator("prices")
+    @classmethod
+    def _prices_ordered(cls, value: tuple[PriceRegime, ...]) -> tuple[PriceRegime, ...]:
+        if any(later.starts <= earlier.starts for earlier, later in zip(value, value[1:], strict=False)):
+            raise ValueError("regimes must be in order, each starting later than the one before")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        dearest = max(regime.price for regime in self.prices)
+        if self.jackpot.start < 10 * dearest:
+            raise ValueError(
+                f"jackpot.start {self.jackpot.start:g} is less than ten tickets at {dearest:g}: "
+                "money is in units of the currency, not in millions"
+            )
+        for regime in self.prices:
+            paid = self.expected_secondary_share(regime.price)
+            taken = (
+                paid + self.costs.share_of_sales + (self.game.pool.share_of_sales if self.game.pool else 0.0)
+            )
+            if taken >= 1:
+                raise ValueError(
+                    f"at the price of {regime.price:g} secondary prizes ({paid:.1%} of sales), the pool's share and "
+                    f"costs take {taken:.1%} of sales: more is paid than is sold"
+                )
+        unknown = sorted(set(self.history.columns.tier_prizes) - {tier.name for tier in self.game.tiers})
+        if unknown:
+            raise ValueError(
+                f"history.columns.tier_prizes names tiers that game.tiers does not have: {unknown}"
+            )
+        if self.history.uri == "synthetic" and self.simulation is None:
+            raise ValueError("history.uri is `synthetic`, so `simulation` is needed")
+        return self
+
+    def price_on(self, date: dt.date) -> float:
+        """Return the price of a ticket on `date`; before the first regime, the first regime's."""
+        price = self.prices[0].price
+        for regime in self.prices:
+            if regime.starts <= date:
+                price = regime.price
+        return price
+
+    def expected_secondary_share(self, price: float) -> float:
+        """Return expected secondary prizes as a share of sales at a ticket price."""
+        tiers = math.fsum(
+            tier.share_of_sales
+            if tier.share_of_sales is not None
+            else (tier.prize or 0.0) / tier.odds_one_in / price
+            for tier in self.game.tiers
+        )
+        return self.game.secondary_share_of_sales + tiers
