@@ -7,7 +7,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> Path:
-    """Write `data` to `path`, whole or not at all; a reader never sees half a file."""
+@contextmanager
+def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """Write `data` whole to a file beside `path`, to be moved there; it is gone afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -52,8 +54,25 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> Path:
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
+        yield Path(name)
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> Path:
+    """Write `data` to `path`, whole or not at all; a reader never sees half a file."""
+    with _staged(path, data, mode) as staged:
+        staged.replace(path)
     return path
+
+
+def write_once(path: Path, data: bytes, mode: int = 0o644) -> bool:
+    """Write `data` to `path` unless something is there: of two writers at once one wins; False for the others."""
+    if path.exists():
+        return False
+    with _staged(path, data, mode) as staged:
+        try:
+            os.link(staged, path)
+        except FileExistsError:
+            return False
+    return True

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .canonical import sha256
 from .errors import InputError, Problem
 
+EXAMPLE = '{"currency": "GBP", "as_of": "2026-01-31", "cash": 60000000, "salt": "16 random letters or more"}'
+
 
 class CashFigures(BaseModel):
     """A cash file: JSON. `salt` is any random text: without it the figure could be guessed from the file's hash."""
@@ -58,12 +60,10 @@ def read_cash(data: bytes, name: str, currency: str) -> Cash:
                 detail["msg"],
                 where=name,
                 field=".".join(str(part) for part in detail["loc"]),
-                allowed='{"currency": "GBP", "as_of": "2026-01-31", "cash": 60000000, "salt": "16 random letters or more"}',
+                allowed=EXAMPLE,
             )
             for detail in error.errors(include_input=False, include_url=False)
         ) from None
     if figures.currency != currency:
-        raise InputError(
-            Problem("the cash is in another currency", name, "currency", None, figures.currency, currency)
-        )
+        raise InputError(Problem("the cash is in another currency", name, "currency", None, figures.currency, currency))
     return Cash(figures, sha256(data), data)

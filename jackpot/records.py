@@ -51,9 +51,7 @@ class ConstraintState(Record):
     status: Literal["kept", "binding", "violated", "not_checked"]
     limit: float | None = None
     value: float | None = None
-    distance: float | None = Field(
-        default=None, description="How far `value` is on the safe side; negative: over it."
-    )
+    distance: float | None = Field(default=None, description="How far `value` is on the safe side; negative: over it.")
     unit: Literal["currency", "share", "probability"] | None = None
     reason: str = Field(default="", description="Why it was not checked, or how it binds.")
 
@@ -148,9 +146,7 @@ class Metadata(Record):
     source_version: str | None
     market_file: str
     model_name: str
-    model_version: str | None = Field(
-        description="Registry version in use, e.g. v3; none where it is unregistered."
-    )
+    model_version: str | None = Field(description="Registry version in use, e.g. v3; none where it is unregistered.")
     model_standing: Literal["champion", "candidate"]
     code_commit: str | None
     code_dirty: bool | None
@@ -205,3 +201,20 @@ class Evaluation(Record):
     specials: Specials
     gates: tuple[Gate, ...]
     passed: bool
+
+
+class Checks(Record):
+    """checks.json: what was found when a history was read, and where its snapshot comes from."""
+
+    schema_version: Literal["1"] = "1"
+    market: str
+    as_of: IsoDate
+    snapshot: Sha256
+    market_file: Sha256
+    source_uri: str
+    source_version: str | None
+    rows: int
+    quarantined: int
+    next_jackpot: float | None
+    warnings: tuple[str, ...]
+    """One sentence each, with its place."""
