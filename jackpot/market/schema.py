@@ -8,33 +8,104 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import zoneinfo
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-Money = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
-PositiveMoney = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0.5, lt=1, allow_inf_nan=False)]
-OddsOneIn = Annotated[float, Field(ge=1, le=1e12, allow_inf_nan=False)]
-MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(2200, 12, 31)
+"""Dates of a market file lie between these: tables count time in nanoseconds, which end in 1677 and 2262."""
+
+LARGEST_GRID = 1_000_000
+"""The most steps between the smallest and the largest jackpot: more is a step in another unit than the jackpot."""
+
+
+def _iso_date(value: Any) -> Any:
+    """Admit a date or its ISO text, where pydantic alone would also take a number of seconds for one."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            value = dt.date.fromisoformat(value)
+        except ValueError as error:
+            raise PydanticCustomError("date", "there is no such date: {why}", {"why": str(error)}) from None
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+        raise PydanticCustomError("date", "this is not a date")
+    if not FIRST_DATE <= value <= LAST_DATE:
+        raise PydanticCustomError("date", "a date here lies between 1900 and 2200")
+    return value
+
+
+def _day_of_a_year(value: str) -> str:
+    try:
+        dt.date.fromisoformat(f"2000-{value}")
+    except ValueError:
+        raise PydanticCustomError("month_day", "no year has this day") from None
+    return value
+
+
+KeyPath = tuple[str | int, ...]
+"""Where something stands in a file: keys, and indices into lists."""
+
+Money = Annotated[float, Field(ge=0, le=1e15)]
+PositiveMoney = Annotated[float, Field(gt=0, le=1e15)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0.5, lt=1)]
+OddsOneIn = Annotated[float, Field(ge=1, le=1e12)]
+Date = Annotated[dt.date, BeforeValidator(_iso_date)]
+MonthDay = Annotated[
+    str,
+    Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["12-31"]),
+    AfterValidator(_day_of_a_year),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", examples=["england"])]
 
 
 class Section(BaseModel):
     """A part of the file: frozen, and it refuses keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what does not fit together in a section whose values are fine one by one: (its key, why)."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        found = list(self.contradictions())
+        if found:
+            text = "; ".join(message for _, message in found)
+            raise PydanticCustomError("contradiction", "{text}", {"text": text, "contradictions": found})
+        return self
 
 
-class PriceRegime(Section):
+RegimeT = TypeVar("RegimeT", bound="Regime")
+
+
+class Regime(Section):
+    """What holds from a date on."""
+
+    starts: Date = Field(description="First draw date on which it holds.")
+
+
+def _in_order(regimes: tuple[RegimeT, ...]) -> tuple[RegimeT, ...]:
+    for earlier, later in pairwise(regimes):
+        if later.starts <= earlier.starts:
+            raise ValueError(
+                f"regimes must be in order, each starting later than the one before: {later.starts} follows "
+                f"{earlier.starts}"
+            )
+    return regimes
+
+
+class PriceRegime(Regime):
     """The price of a ticket from a date on."""
 
-    starts: dt.date = Field(strict=False, description="First draw date at this price.")
     price: PositiveMoney = Field(description="Price of one ticket, in units of the currency.")
     note: str = Field(default="", description="What changed with it.")
 
@@ -42,20 +113,15 @@ class PriceRegime(Section):
 class Tier(Section):
     """A prize class below the jackpot: fixed (`prize`) or pari-mutuel (`share_of_sales`)."""
 
-    name: Annotated[str, Field(min_length=1, max_length=40)] = Field(
-        description="As in the rules, e.g. '5+0'."
-    )
+    name: Annotated[str, Field(min_length=1, max_length=40)] = Field(description="As in the rules, e.g. '5+0'.")
     odds_one_in: OddsOneIn = Field(description="One ticket in so many wins this class.")
     prize: PositiveMoney | None = Field(default=None, description="Fixed prize of one winner.")
-    share_of_sales: Share | None = Field(
-        default=None, description="Pool of a pari-mutuel class, as a share of sales."
-    )
+    share_of_sales: Share | None = Field(default=None, description="Pool of a pari-mutuel class, as a share of sales.")
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """A tier is of one kind."""
         if (self.prize is None) == (self.share_of_sales is None):
-            raise ValueError("a tier has either a fixed `prize` or a `share_of_sales`, exactly one of them")
-        return self
+            yield ("prize",), "a tier has either a fixed `prize` or a `share_of_sales`, exactly one of them"
 
 
 class Pool(Section):
@@ -68,9 +134,7 @@ class Pool(Section):
 class Postcode(Section):
     """A postcode game: all tickets of the drawn postcode win together."""
 
-    tickets_per_postcode: Annotated[float, Field(ge=1, le=1e6)] = Field(
-        description="Mean number of tickets in one."
-    )
+    tickets_per_postcode: Annotated[float, Field(ge=1, le=1e6)] = Field(description="Mean number of tickets in one.")
     log_sd: Annotated[float, Field(ge=0, le=3)] = Field(
         default=0.5, description="Spread of that number over postcodes, as the standard deviation of its log."
     )
@@ -100,49 +164,53 @@ class Game(Section):
     pool: Pool | None = Field(default=None, description="Required for rollover.")
     postcode: Postcode | None = Field(default=None, description="Required for postcode.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """A section belongs to its payout convention; secondary prizes are given once."""
         if (self.payout == "rollover") != (self.pool is not None):
-            raise ValueError("`pool` belongs to payout: rollover, and rollover needs it")
+            yield ("pool",), "`pool` belongs to payout: rollover, and rollover needs it"
         if (self.payout == "postcode") != (self.postcode is not None):
-            raise ValueError("`postcode` belongs to payout: postcode, and postcode needs it")
+            yield ("postcode",), "`postcode` belongs to payout: postcode, and postcode needs it"
         if self.tiers and self.secondary_share_of_sales > 0:
-            raise ValueError(
-                "secondary prizes are given twice: list `tiers` or say `secondary_share_of_sales`"
+            yield (
+                ("secondary_share_of_sales",),
+                "secondary prizes are given twice: list `tiers` or say `secondary_share_of_sales`",
             )
         names = [tier.name for tier in self.tiers]
         if len(set(names)) < len(names):
-            raise ValueError(
-                f"two tiers have the same name: {sorted({n for n in names if names.count(n) > 1})}"
-            )
-        return self
+            twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+            yield ("tiers",), f"two tiers have the same name: {twice}"
 
 
 class JackpotRange(Section):
     """What may be announced."""
 
     start: PositiveMoney = Field(description="Smallest jackpot.")
-    cap: PositiveMoney | None = Field(
-        default=None, description="Largest jackpot; none: the largest that was seen."
-    )
+    cap: PositiveMoney | None = Field(default=None, description="Largest jackpot; none: the largest that was seen.")
     step: PositiveMoney = Field(description="Jackpots are announced in multiples of this above `start`.")
     largest_change: PositiveMoney | None = Field(
         default=None, description="Largest change from one draw to the next, either way."
     )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Start, cap and step make a grid of jackpots."""
+        unit = "money is in units of the currency, not in millions"
         if self.cap is not None and self.cap < self.start:
-            raise ValueError(f"cap {self.cap:g} is below start {self.start:g}")
-        if self.cap is not None and self.step > self.cap - self.start > 0:
-            raise ValueError(f"step {self.step:g} is larger than cap - start = {self.cap - self.start:g}")
-        return self
+            yield ("cap",), f"cap {self.cap:,.12g} is below start {self.start:,.12g}: {unit}"
+        elif self.cap is not None and self.step > self.cap - self.start > 0:
+            yield ("step",), f"step {self.step:,.12g} is larger than cap - start = {self.cap - self.start:,.12g}"
+        steps = ((self.cap or 2 * self.start) - self.start) / self.step
+        if steps > LARGEST_GRID:
+            yield ("step",), f"a step of {self.step:g} makes {steps:,.0f} jackpots to choose from: {unit}"
+        if self.largest_change is not None and self.largest_change < self.step:
+            yield (
+                ("largest_change",),
+                f"largest_change {self.largest_change:,.12g} is less than one step: nothing could change",
+            )
 
 
-class DrawDays(Section):
+class DrawDays(Regime):
     """The weekdays of draws from a date on."""
 
-    starts: dt.date = Field(strict=False, description="First date of this rhythm.")
     weekdays: tuple[Weekday, ...] = Field(strict=False, min_length=1, description="e.g. [wed, sat].")
 
     @field_validator("weekdays")
@@ -158,22 +226,19 @@ class Special(Section):
 
     name: Name
     month_day: MonthDay | None = Field(default=None, description="Every year on this day: MM-DD.")
-    date: dt.date | None = Field(default=None, strict=False, description="Once, on this date.")
+    date: Date | None = Field(default=None, description="Once, on this date.")
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """A special is of one kind."""
         if (self.month_day is None) == (self.date is None):
-            raise ValueError("a special has either `month_day` or `date`, exactly one of them")
-        return self
+            yield ("month_day",), "a special has either `month_day` or `date`, exactly one of them"
 
 
 class Calendar(Section):
     """When draws take place."""
 
     time_zone: str = Field(description="IANA name, e.g. Europe/London.")
-    draw_days: tuple[DrawDays, ...] = Field(
-        strict=False, min_length=1, description="In order of their start."
-    )
+    draw_days: tuple[DrawDays, ...] = Field(strict=False, min_length=1, description="In order of their start.")
     specials: tuple[Special, ...] = Field(default=(), strict=False)
 
     @field_validator("time_zone")
@@ -186,18 +251,14 @@ class Calendar(Section):
     @field_validator("draw_days")
     @classmethod
     def _ordered(cls, value: tuple[DrawDays, ...]) -> tuple[DrawDays, ...]:
-        if any(later.starts <= earlier.starts for earlier, later in zip(value, value[1:], strict=False)):
-            raise ValueError("regimes must be in order, each starting later than the one before")
-        return value
+        return _in_order(value)
 
 
 class Contribution(Section):
     """What a draw adds to the accrued prizes: this share of its sales plus P(a win) J, the expected jackpot."""
 
     share_of_sales: Share = Field(description="Share of sales set aside for secondary prizes.")
-    expected_jackpot: bool = Field(
-        default=True, description="Whether the expected jackpot payout counts too."
-    )
+    expected_jackpot: bool = Field(default=True, description="Whether the expected jackpot payout counts too.")
 
 
 class PayoutRatio(Section):
@@ -211,26 +272,19 @@ class PayoutRatio(Section):
     tested: Literal["each_draw", "year_end"] = Field(
         default="each_draw", description="On which dates the ratio over the window must hold."
     )
-    window_draws: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=52, description="Draws that count in a test."
-    )
-    year_end: MonthDay = Field(
-        default="12-31", description="Last day of the year, where tested at year ends."
-    )
-    confidence: Probability = Field(
-        default=0.95, description="With which probability the rule is to be kept."
-    )
+    window_draws: Annotated[int, Field(ge=1, le=1000)] = Field(default=52, description="Draws that count in a test.")
+    year_end: MonthDay = Field(default="12-31", description="Last day of the year, where tested at year ends.")
+    confidence: Probability = Field(default=0.95, description="With which probability the rule is to be kept.")
     contribution: Contribution | None = Field(default=None, description="Required on the accrued basis.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """There is a rule, and it can be kept."""
         if self.floor is None and self.ceiling is None:
-            raise ValueError("give a floor, a ceiling or both")
+            yield ("floor",), "give a floor, a ceiling or both"
         if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
-            raise ValueError(f"floor {self.floor:g} is over ceiling {self.ceiling:g}")
+            yield ("floor",), f"floor {self.floor:g} is over ceiling {self.ceiling:g}"
         if (self.basis == "accrued") != (self.contribution is not None):
-            raise ValueError("`contribution` belongs to basis: accrued, and accrued needs it")
-        return self
+            yield ("contribution",), "`contribution` belongs to basis: accrued, and accrued needs it"
 
 
 class Regulation(Section):
@@ -268,11 +322,10 @@ class PrizeColumns(Section):
     prize_each: str | None = None
     paid: str | None = None
 
-    @model_validator(mode="after")
-    def _payable(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """What was paid can be told."""
         if self.paid is None and (self.winners is None or self.prize_each is None):
-            raise ValueError("give `paid`, or both `winners` and `prize_each`")
-        return self
+            yield ("paid",), "give `paid`, or both `winners` and `prize_each`"
 
 
 class Columns(Section):
@@ -280,15 +333,21 @@ class Columns(Section):
 
     draw_date: str = "draw_date"
     sales: str = Field(default="sales", description="Stakes of the draw.")
-    jackpot: str = Field(
-        default="jackpot", description="The jackpot announced for THIS draw before sales opened."
-    )
+    jackpot: str = Field(default="jackpot", description="The jackpot announced for THIS draw before sales opened.")
     draw: str | None = Field(default=None, description="The draw's number.")
     jackpot_prizes: PrizeColumns | None = None
     tier_prizes: dict[str, PrizeColumns] = Field(default_factory=dict, description="By tier name.")
     secondary_paid: str | None = Field(default=None, description="All secondary prizes, where not by tier.")
     pool: str | None = Field(default=None, description="What the rollover pool holds AFTER the draw.")
     next_jackpot: str | None = Field(default=None, description="The jackpot announced for the NEXT draw.")
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """A column holds one thing."""
+        holder: dict[str, str] = {}
+        for key in ("draw_date", "sales", "jackpot", "next_jackpot", "pool"):
+            column = getattr(self, key)
+            if column is not None and holder.setdefault(column, key) != key:
+                yield (key,), f"column {column!r} is said to hold both `{holder[column]}` and `{key}`"
 
 
 class HistorySource(Section):
@@ -304,23 +363,25 @@ class HistorySource(Section):
     thousands: Literal["", ".", ",", " ", "'"] = ""
     encoding: str = "utf-8"
     date_format: str = "%Y-%m-%d"
-    money_unit: Literal[1, 1000, 1000000] = Field(
-        default=1, description="What 1 stands for in money columns."
-    )
-    starts: dt.date | None = Field(default=None, strict=False, description="Earlier rows are not used.")
+    money_unit: Literal[1, 1000, 1000000] = Field(default=1, description="What 1 stands for in money columns.")
+    starts: Date | None = Field(default=None, description="Earlier rows are not used.")
     columns: Columns = Field(default_factory=Columns)
 
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "a".encode(value)
+        except (LookupError, ValueError):
+            raise ValueError("not an encoding of text; e.g. utf-8, latin-1, cp1252, utf-16") from None
+        return value
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """The marks of a file of text differ."""
         if self.thousands and self.thousands == self.decimal:
-            raise ValueError("`decimal` and `thousands` are the same mark")
-        if (
-            self.format == "csv"
-            and self.delimiter in (self.decimal, self.thousands)
-            and self.delimiter != ","
-        ):
-            raise ValueError("`delimiter` is also the decimal or the thousands mark")
-        return self
+            yield ("thousands",), "`decimal` and `thousands` are the same mark"
+        if self.format == "csv" and self.delimiter in (self.decimal, self.thousands) and self.delimiter != ",":
+            yield ("delimiter",), "`delimiter` is also the decimal or the thousands mark"
 
 
 class Demand(Section):
@@ -343,14 +404,18 @@ class Gates(Section):
     )
     smallest_test_draws: Annotated[int, Field(ge=1)] = 8
 
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """The two percentages are a range."""
+        low, high = self.coverage_90_pct
+        if not 0 <= low <= high <= 100:
+            yield ("coverage_90_pct",), f"[{low:g}, {high:g}] is not a range of percentages, low first, within 0 to 100"
+
 
 class Decision(Section):
     """Settings of the optimisation."""
 
     horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
-    samples: Annotated[int, Field(ge=50, le=100_000)] = Field(
-        default=1000, description="Joint draws of demand."
-    )
+    samples: Annotated[int, Field(ge=50, le=100_000)] = Field(default=1000, description="Joint draws of demand.")
     near_optimal_share: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
 
@@ -359,7 +424,7 @@ class Schedule(Section):
     """When the weekly pipeline runs, in the market's time zone."""
 
     weekday: Weekday = "mon"
-    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "06:00"
+    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["06:00"])] = "06:00"
     deadline_hours_before_draw: Annotated[float, Field(ge=0, le=336)] = 48.0
     enabled: bool = True
 
@@ -367,38 +432,38 @@ class Schedule(Section):
 class Break(Section):
     """A lasting change of level in the simulated market."""
 
-    date: dt.date = Field(strict=False)
+    date: Date
     log_change: Annotated[float, Field(ge=-2, le=2)]
 
 
 class Simulation(Section):
     """The known truth behind the synthetic history."""
 
-    starts: dt.date = Field(strict=False)
+    starts: Date
     draws: Annotated[int, Field(ge=1, le=10_000)] = 520
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     mean_sales: PositiveMoney = Field(description="Sales of an ordinary draw at `reference_jackpot`.")
     reference_jackpot: PositiveMoney
-    elasticity_low: Annotated[float, Field(ge=0, le=2)] = Field(description="At `start` and below.")
-    elasticity_high: Annotated[float, Field(ge=0, le=2)] = Field(
-        description="At 10 times the reference and above."
+    announced_from: PositiveMoney | None = Field(
+        default=None, description="Where the simulated operator's jackpots begin after a win; none: at `jackpot.start`."
     )
+    elasticity_low: Annotated[float, Field(ge=0, le=2)] = Field(description="At `start` and below.")
+    elasticity_high: Annotated[float, Field(ge=0, le=2)] = Field(description="At 10 times the reference and above.")
     season_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.05
-    weekday_effects: dict[Weekday, float] = Field(default_factory=dict, description="Log effect by weekday.")
+    weekday_effects: dict[Weekday, Annotated[float, Field(ge=-3, le=3)]] = Field(
+        default_factory=dict, description="Log effect by weekday."
+    )
     noise_log_sd: Annotated[float, Field(ge=0, le=1)] = 0.06
     noise_ar1: Annotated[float, Field(ge=0, lt=1)] = 0.4
-    level_log_sd: Annotated[float, Field(ge=0, le=0.2)] = Field(
-        default=0.004, description="Of a random walk, a draw."
-    )
+    level_log_sd: Annotated[float, Field(ge=0, le=0.2)] = Field(default=0.004, description="Of a random walk, a draw.")
     special_multiple: Annotated[float, Field(ge=1, le=100)] = 10.0
     breaks: tuple[Break, ...] = Field(default=(), strict=False)
     cash: Money = Field(default=0.0, description="Synthetic cash beside the synthetic history; 0: none.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Demand is convex in the logs."""
         if self.elasticity_high < self.elasticity_low:
-            raise ValueError("elasticity_high is below elasticity_low: sales are convex in the logs")
-        return self
+            yield ("elasticity_high",), "elasticity_high is below elasticity_low: sales are convex in the logs"
 
 
 class Market(Section):
@@ -406,12 +471,10 @@ class Market(Section):
 
     market: Name = Field(description="The market's name, the same as the file's.")
     title: Annotated[str, Field(min_length=1, max_length=120)]
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166 code.")
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217 code.")
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = Field(description="ISO 3166 code.", examples=["GB"])
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217 code.", examples=["GBP"])
     currency_decimals: Annotated[int, Field(ge=0, le=3)] = 2
-    prices: tuple[PriceRegime, ...] = Field(
-        strict=False, min_length=1, description="In order of their start."
-    )
+    prices: tuple[PriceRegime, ...] = Field(strict=False, min_length=1, description="In order of their start.")
     game: Game
     jackpot: JackpotRange
     calendar: Calendar
@@ -428,36 +491,44 @@ class Market(Section):
     @field_validator("prices")
     @classmethod
     def _prices_ordered(cls, value: tuple[PriceRegime, ...]) -> tuple[PriceRegime, ...]:
-        if any(later.starts <= earlier.starts for earlier, later in zip(value, value[1:], strict=False)):
-            raise ValueError("regimes must be in order, each starting later than the one before")
-        return value
+        return _in_order(value)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Prizes and costs leave something of the sales; money is in units; names that are used are known."""
         dearest = max(regime.price for regime in self.prices)
-        if self.jackpot.start < 10 * dearest:
-            raise ValueError(
-                f"jackpot.start {self.jackpot.start:g} is less than ten tickets at {dearest:g}: "
-                "money is in units of the currency, not in millions"
-            )
-        for regime in self.prices:
-            paid = self.expected_secondary_share(regime.price)
-            taken = (
-                paid + self.costs.share_of_sales + (self.game.pool.share_of_sales if self.game.pool else 0.0)
-            )
-            if taken >= 1:
-                raise ValueError(
-                    f"at the price of {regime.price:g} secondary prizes ({paid:.1%} of sales), the pool's share and "
-                    f"costs take {taken:.1%} of sales: more is paid than is sold"
+        amounts = {
+            "jackpot.start": self.jackpot.start,
+            "cash.floor": self.cash.floor if self.cash else 0.0,
+            "simulation.mean_sales": self.simulation.mean_sales if self.simulation else 0.0,
+            "simulation.reference_jackpot": self.simulation.reference_jackpot if self.simulation else 0.0,
+        }
+        for key, amount in amounts.items():
+            if 0 < amount < 10 * dearest:
+                yield (
+                    tuple(key.split(".")),
+                    f"{key} {amount:g} is less than ten tickets at {dearest:g}: "
+                    "money is in units of the currency, not in millions",
                 )
-        unknown = sorted(set(self.history.columns.tier_prizes) - {tier.name for tier in self.game.tiers})
-        if unknown:
-            raise ValueError(
-                f"history.columns.tier_prizes names tiers that game.tiers does not have: {unknown}"
-            )
+        ratio = self.regulation.payout_ratio
+        for index, regime in enumerate(self.prices):
+            paid = self.expected_secondary_share(regime.price)
+            taken = paid + self.costs.share_of_sales + (self.game.pool.share_of_sales if self.game.pool else 0.0)
+            if taken >= 1:
+                yield (
+                    ("prices", index, "price"),
+                    f"at the price of {regime.price:g} secondary prizes ({paid:.1%} of sales), the pool's share and "
+                    f"costs take {taken:.1%} of sales: more is paid than is sold",
+                )
+            elif ratio is not None and ratio.ceiling is not None and paid > ratio.ceiling:
+                yield (
+                    ("regulation", "payout_ratio", "ceiling"),
+                    f"at the price of {regime.price:g} secondary prizes alone are {paid:.1%} of sales, over the "
+                    f"ceiling of {ratio.ceiling:.1%}",
+                )
+        for name in sorted(set(self.history.columns.tier_prizes) - {tier.name for tier in self.game.tiers}):
+            yield ("history", "columns", "tier_prizes", name), f"game.tiers has no tier of the name {name!r}"
         if self.history.uri == "synthetic" and self.simulation is None:
-            raise ValueError("history.uri is `synthetic`, so `simulation` is needed")
-        return self
+            yield ("history", "uri"), "history.uri is `synthetic`, so a section `simulation` is needed"
 
     def price_on(self, date: dt.date) -> float:
         """Return the price of a ticket on `date`; before the first regime, the first regime's."""
@@ -470,9 +541,7 @@ class Market(Section):
     def expected_secondary_share(self, price: float) -> float:
         """Return expected secondary prizes as a share of sales at a ticket price."""
         tiers = math.fsum(
-            tier.share_of_sales
-            if tier.share_of_sales is not None
-            else (tier.prize or 0.0) / tier.odds_one_in / price
+            tier.share_of_sales if tier.share_of_sales is not None else (tier.prize or 0.0) / tier.odds_one_in / price
             for tier in self.game.tiers
         )
         return self.game.secondary_share_of_sales + tiers

@@ -1,0 +1,27 @@
+"""The JSON Schemas that are published: of the files that a user writes and of the records that a run leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from .cash import CashFigures
+from .environment import Environment
+from .market.schema import Market
+from .records import Checks, Evaluation, Metadata, Recommendation
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return each schema by its name, in a fixed order."""
+    models: dict[str, type[BaseModel]] = {
+        "market": Market,
+        "environment": Environment,
+        "cash": CashFigures,
+        "recommendation": Recommendation,
+        "metadata": Metadata,
+        "evaluation": Evaluation,
+        "checks": Checks,
+    }
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {name: {**draft, **model.model_json_schema()} for name, model in models.items()}
