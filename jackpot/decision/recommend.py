@@ -1,0 +1,241 @@
+"""One draw's recommendation, with the evidence behind it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..cash import Cash
+from ..demand.base import Demand
+from ..history.contract import History
+from ..market.calendar import is_special
+from ..market.schema import Market
+from ..records import (
+    Alternative,
+    ConstraintState,
+    ElasticityAt,
+    Infeasibility,
+    InputHashes,
+    Interval,
+    ModelNote,
+    NearOptimal,
+    Recommendation,
+)
+from .cash_floor import cash_outlook
+from .constraints import Bound, Constraints, constraints_of, money
+from .contract import CURVE_COLUMNS, Decision
+from .grid import StepGrid, step_grid
+from .infeasible import infeasibility
+from .promise import Promise
+from .search import Optimum, optimise
+from .seed_rule import seed_rule
+from .situation import Array, Situation, situate
+from .value import values
+
+_CASH_DAYS = 31
+CURVE_POINTS = 401
+"""At most so many points on the curve."""
+
+
+def decide(
+    market: Market,
+    history: History,
+    demand: Demand,
+    seed_demand: Demand | None,
+    model: ModelNote,
+    inputs: InputHashes,
+    as_of: dt.date,
+    cash: Cash | None,
+    *,
+    warnings: Sequence[str] = (),
+) -> Decision:
+    """Return the decision for the first draw on or after `as_of`.
+
+    `demand` is conditioned on `history`, which holds draws before `as_of` alone; `seed_demand` is the log-log form for
+    the rule of thumb beside the recommendation, or None; `warnings` are carried on beside the history's own. The same
+    arguments give the same bytes. Without cash figures the cash floor is not checked, and with them they stand in
+    `Decision.cash` alone. Raises InputError where the history is empty or reaches beyond `as_of`.
+    """
+    situation = situate(market, history, demand, as_of, cash)
+    grid = step_grid(situation)
+    constraints = constraints_of(situation, grid)
+    optimum = optimise(situation, grid, constraints)
+    trouble: Infeasibility | None = None
+    chosen = optimum.best
+    if chosen is None:
+        trouble, shown = infeasibility(situation, grid, constraints, optimum)
+    else:
+        shown = chosen
+    jackpot = float(grid.jackpots(shown))
+    row = optimum.table.loc[shown]
+    binding = optimum.binding()
+    best = None if chosen is None else float(row["expected_value"])
+    told = chosen is not None
+    recommendation = Recommendation(
+        market=market.market,
+        title=market.title,
+        currency=market.currency,
+        draw_date=situation.date.isoformat(),
+        as_of=as_of.isoformat(),
+        status="recommended" if told else "infeasible",
+        jackpot=jackpot if told else None,
+        expected_value=best,
+        expected_value_90=(float(row["value_low_90"]), float(row["value_high_90"])) if told else None,
+        expected_sales=Interval(
+            mean=float(row["expected_sales"]),
+            median=float(row["sales_median"]),
+            low_90=float(row["sales_low_90"]),
+            high_90=float(row["sales_high_90"]),
+        )
+        if told
+        else None,
+        expected_jackpot_payout=float(row["expected_jackpot_payout"]) if told else None,
+        expected_secondary_prizes=float(row["expected_secondary_prizes"]) if told else None,
+        win_probability=float(row["win_probability"]) if told else None,
+        near_optimal=_near_optimal(situation, grid, optimum),
+        binding_constraint=max(binding, key=binding.__getitem__) if binding else None,
+        constraints=_states(situation, grid, constraints, shown, binding),
+        elasticity=_elasticity(situation, grid, jackpot),
+        keep_last=_keep_last(situation, grid, constraints, best),
+        seed_rule=_seed_rule(situation, grid, constraints, seed_demand, best),
+        infeasibility=trouble,
+        model=model.model_copy(update={"extrapolated": jackpot > demand.largest_seen}),
+        warnings=_warnings(situation, (*warnings, *map(str, history.problems)), constraints, jackpot, cash),
+        metadata=inputs,
+    )
+    return Decision(recommendation, _curve(grid, constraints, optimum, shown), cash_outlook(situation, jackpot))
+
+
+def _near_optimal(situation: Situation, grid: StepGrid, optimum: Optimum) -> NearOptimal | None:
+    if optimum.near is None:
+        return None
+    low, high = (float(end) for end in grid.jackpots(optimum.near))
+    return NearOptimal(low=low, high=high, share=situation.market.decision.near_optimal_share)
+
+
+def _states(
+    situation: Situation, grid: StepGrid, constraints: Constraints, shown: int, binding: dict[str, float]
+) -> tuple[ConstraintState, ...]:
+    jackpots = grid.jackpots([shown])
+    step = ConstraintState(
+        name="step",
+        description=f"multiples of {money(situation, grid.step)} above {money(situation, grid.start)}",
+        status="kept",
+        limit=grid.step,
+        unit="currency",
+    )
+    bounds = [_bound_state(bound, jackpots, binding) for bound in constraints.bounds]
+    promises = [_promise_state(promise, jackpots, shown, binding) for promise in constraints.promises]
+    return (*bounds[:2], step, *bounds[2:], *promises, *constraints.unchecked)
+
+
+def _status(kept: bool, binds: bool) -> Literal["kept", "binding", "violated"]:
+    if not kept:
+        return "violated"
+    return "binding" if binds else "kept"
+
+
+def _bound_state(bound: Bound, jackpots: Array, binding: dict[str, float]) -> ConstraintState:
+    return ConstraintState(
+        name=bound.name,
+        description=bound.description,
+        status=_status(bool(bound.keeps(jackpots)[0]), bound.name in binding),
+        limit=bound.limit,
+        value=float(bound.measured(jackpots)[0]),
+        distance=float(bound.distance(jackpots)[0]),
+        unit="currency",
+    )
+
+
+def _promise_state(promise: Promise, jackpots: Array, shown: int, binding: dict[str, float]) -> ConstraintState:
+    status = _status(bool(promise.keeps([shown])[0]), promise.name in binding)
+    if promise.ratio is None:
+        return ConstraintState(name=promise.name, description=promise.description, status=status)
+    ratio = promise.ratio
+    attainable = float(ratio.attainable(jackpots, promise.confidence)[0])
+    return ConstraintState(
+        name=promise.name,
+        description=promise.description,
+        status=status,
+        limit=ratio.limit,
+        value=attainable,
+        distance=ratio.side * (attainable - ratio.limit),
+        unit="share",
+        reason=f"kept with {float(ratio.chance(jackpots)[0]):.1%} probability; `value` is the ratio that is kept with "
+        f"{promise.confidence:.1%}",
+    )
+
+
+def _elasticity(situation: Situation, grid: StepGrid, jackpot: float) -> tuple[ElasticityAt, ...]:
+    at = np.unique([jackpot, *grid.jackpots([0, grid.last])])
+    return tuple(
+        ElasticityAt(jackpot=float(one.jackpot), mean=float(one.mean), low_90=float(one.low), high_90=float(one.high))
+        for one in situation.demand.elasticity(at)
+    )
+
+
+def _keep_last(situation: Situation, grid: StepGrid, constraints: Constraints, best: float | None) -> Alternative:
+    last = situation.last_jackpot
+    jackpot = float(grid.jackpots(grid.nearest(last)))
+    moved = "" if jackpot == last else f"the last jackpot, {money(situation, last)}, moved to the step grid"
+    return _alternative(situation, constraints, jackpot, moved, best)
+
+
+def _seed_rule(
+    situation: Situation, grid: StepGrid, constraints: Constraints, seed_demand: Demand | None, best: float | None
+) -> Alternative:
+    cap = situation.market.jackpot.cap
+    answer = seed_rule(situation, seed_demand, float(grid.jackpots(grid.last)) if cap is None else cap)
+    if answer.jackpot is None:
+        return Alternative(jackpot=None, expected_value=None, gain=None, feasible=False, reason=answer.reason)
+    return _alternative(situation, constraints, answer.jackpot, answer.reason, best)
+
+
+def _alternative(
+    situation: Situation, constraints: Constraints, jackpot: float, reason: str, best: float | None
+) -> Alternative:
+    value = float(values(situation, np.array([jackpot]))["expected_value"].iloc[0])
+    broken = constraints.broken(jackpot)
+    reasons = [reason] if reason else []
+    if broken:
+        reasons.append(f"it breaks {', '.join(broken)}")
+    gain = None if best is None else best - value
+    return Alternative(jackpot=jackpot, expected_value=value, gain=gain, feasible=not broken, reason="; ".join(reasons))
+
+
+def _warnings(
+    situation: Situation, told: Sequence[str], constraints: Constraints, jackpot: float, cash: Cash | None
+) -> tuple[str, ...]:
+    warnings = list(dict.fromkeys(told))
+    if jackpot > situation.demand.largest_seen:
+        warnings.append(
+            f"{money(situation, jackpot)} is above the largest jackpot that the forecast was trained on, "
+            f"{money(situation, situation.demand.largest_seen)}: its sales are extrapolated"
+        )
+    special = is_special(situation.market, situation.date)
+    if special:
+        warnings.append(f"the draw on {situation.date} is a special one ({special})")
+    oldest, newest = situation.as_of - dt.timedelta(days=_CASH_DAYS), situation.as_of
+    if cash is not None and not oldest.isoformat() <= cash.figures.as_of <= newest.isoformat():
+        warnings.append(f"the cash figures are not of the {_CASH_DAYS} days up to {newest}")
+    return (*warnings, *constraints.warnings)
+
+
+def _curve(grid: StepGrid, constraints: Constraints, optimum: Optimum, shown: int) -> pd.DataFrame:
+    """Return the table in the form of CURVE_COLUMNS, thinned, with the jackpots that the text speaks of kept in it."""
+    index = optimum.table.index.to_numpy()
+    rows = np.flatnonzero((index >= 0) & (index <= max(grid.last, shown)))
+    if len(rows) > CURVE_POINTS:
+        marks = [shown, 0, grid.last, *(optimum.near or ())]
+        always = np.flatnonzero(np.isin(index, marks))
+        room = CURVE_POINTS - len(always)
+        # Evenly by jackpot and not by row: the search left its rows close together round the optimum.
+        wanted = np.linspace(index[rows[0]], index[rows[-1]], room)
+        rows = np.union1d(always, rows[np.searchsorted(index[rows], wanted).clip(0, len(rows) - 1)])
+    curve = optimum.table.iloc[rows].copy()
+    curve["feasible"] = optimum.without("cash_floor")[rows]
+    return curve[list(CURVE_COLUMNS)].reset_index(drop=True)

@@ -1,0 +1,92 @@
+"""What is known when a jackpot has to be decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..cash import Cash
+from ..demand.base import Demand
+from ..errors import InputError, Problem
+from ..history.contract import History
+from ..market.calendar import draw_dates, next_draw_date
+from ..market.schema import Market
+
+Array = npt.NDArray[np.float64]
+
+ELEMENTS_AT_ONCE = 4_000_000
+"""Arrays of samples are built for as many jackpots at a time as keep them under this size (32 MB)."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A market before a draw: the draws so far, the forecast after them, and the draw that the decision is for.
+
+    `pool` is what the rollover pool holds before the draw, 0 where the game has none; `promised` the jackpot that is
+    already announced for it; `cash_now` None where no figures were given. Money in units of currency.
+    """
+
+    market: Market
+    draws: pd.DataFrame
+    demand: Demand
+    as_of: dt.date
+    date: dt.date
+    price: float
+    pool: float
+    promised: float | None
+    cash_now: float | None
+
+    @property
+    def last_jackpot(self) -> float:
+        """The jackpot announced for the last draw."""
+        return float(self.draws["jackpot"].iloc[-1])
+
+    def dates(self, count: int) -> pd.DatetimeIndex:
+        """Return the dates of this draw and of the draws after it, `count` in all."""
+        later = draw_dates(self.market, self.date, count - 1) if count > 1 else []
+        return pd.DatetimeIndex([pd.Timestamp(date) for date in (self.date, *later)])
+
+    def sample_sales(self, jackpots: Array, dates: pd.DatetimeIndex | None = None) -> Array:
+        """Return joint draws of sales, shape (samples, draws, jackpots): the same markets for whatever jackpots."""
+        settings = self.market.decision
+        return self.demand.sample(jackpots, self.dates(1) if dates is None else dates, settings.samples, settings.seed)
+
+
+def situate(market: Market, history: History, demand: Demand, as_of: dt.date, cash: Cash | None) -> Situation:
+    """Return the situation on `as_of`; raise InputError where the history is empty or reaches beyond that day."""
+    draws = history.draws
+    if draws.empty:
+        raise InputError(
+            Problem("the history holds no draw", history.source_uri, allowed=f"a draw before {as_of} or more")
+        )
+    last = draws["draw_date"].iloc[-1].date()
+    if last >= as_of:
+        raise InputError(
+            Problem(
+                "the history holds draws that are not before the day of the decision",
+                history.source_uri,
+                "draw_date",
+                found=f"{last}",
+                allowed=f"before {as_of}",
+                hint="cut the later draws, or decide as of a later day",
+            )
+        )
+    date = next_draw_date(market, as_of)
+    pool = 0.0
+    if market.game.pool is not None:
+        held = float(draws["pool"].iloc[-1])
+        pool = market.game.pool.opening if np.isnan(held) else held
+    cash_now = None if cash is None else float(cash.figures.cash)
+    return Situation(market, draws, demand, as_of, date, market.price_on(date), pool, history.next_jackpot, cash_now)
+
+
+def portions(jackpots: Array, elements_each: int) -> Iterator[Array]:
+    """Yield `jackpots` in portions small enough for arrays with so many elements for each jackpot."""
+    size = max(1, ELEMENTS_AT_ONCE // elements_each)
+    for first in range(0, len(jackpots), size):
+        yield jackpots[first : first + size]
