@@ -1,0 +1,110 @@
+"""An environment file turned into the places it names: stores, registry, cash, notifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..environment import Environment
+from ..errors import InputError, Problem
+from ..market.loading import load_yaml_model, named_file
+from ..market.schema import Market
+from ..store import FolderStore, Store
+
+if TYPE_CHECKING:
+    from ..cash import Cash
+    from ..history.source import Source
+    from ..ports import Notifier, Registry
+
+
+@dataclass(frozen=True)
+class Places:
+    """What an environment file names, opened when first used."""
+
+    environment: Environment
+    root: Path
+
+    @cached_property
+    def store(self) -> Store:
+        """Where results are kept."""
+        return self._open(self.environment.store, 0o644)
+
+    @cached_property
+    def restricted(self) -> Store:
+        """Where cash figures and full reports are kept: finance alone may read it."""
+        return self._open(self.environment.restricted_store, 0o600)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The model registry; importing MLflow takes over a second."""
+        from .mlflow_registry import MlflowRegistry
+
+        settings = self.environment.registry
+        uri = settings.tracking_uri
+        if uri.startswith("sqlite:///"):
+            uri = f"sqlite:///{self.root / uri.removeprefix('sqlite:///')}"
+        return MlflowRegistry(uri, self.root / settings.artifacts if settings.artifacts else None)
+
+    @cached_property
+    def notifiers(self) -> tuple[Notifier, ...]:
+        """Where messages about a run go."""
+        from .notifiers import console, to_store
+
+        known: dict[str, Notifier] = {"console": console, "file": to_store(self.store)}
+        return tuple(known[name] for name in self.environment.notify)
+
+    def read(self, uri: str) -> Source:
+        """Return the bytes behind a path or an s3:// URI."""
+        from .objects import read
+
+        return read(uri)
+
+    def cash(self, market: Market, uri: str, synthetic: bool) -> Cash | None:
+        """Return the cash figures of a market, or None where it has no cash floor or the environment has no file.
+
+        `uri` is what the user asked for; empty: the environment's own, or synthetic figures beside a synthetic
+        history. Raise InputError where figures are required, or asked for, and cannot be had.
+        """
+        from ..cash import read_cash
+        from ..simulation.history import synthetic_cash
+
+        if market.cash is None:
+            return None
+        if uri:
+            return read_cash(self.read(uri).data, uri, market.currency)
+        if self.environment.cash_uri:
+            found = self.environment.cash_uri.format(market=market.market)
+            path = found if "://" in found else str(self.root / found)
+            if "://" in found or Path(path).is_file():
+                return read_cash(self.read(path).data, path, market.currency)
+        if synthetic:
+            data = synthetic_cash(market)
+            return read_cash(data, "synthetic cash", market.currency) if data else None
+        if self.environment.cash_required:
+            raise InputError(
+                Problem(
+                    f"{market.market} has a cash floor, but {self.environment.environment} has no cash figures",
+                    allowed=f"a JSON file at {self.environment.cash_uri}, or cash_uri as a parameter",
+                )
+            )
+        return None
+
+    def _open(self, uri: str, mode: int) -> Store:
+        if uri.startswith("s3://"):
+            from .s3_store import S3Store
+
+            bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+            return S3Store(bucket, prefix)
+        return FolderStore(self.root / uri, mode)
+
+
+def open_places(environment: str) -> Places:
+    """Return the places of an environment: a name under configs/environments/, or the path of a file.
+
+    Raises InputError where there is no such file or it says what an environment file may not say.
+    """
+    path = named_file(environment, "environments", "environment")
+    settings = load_yaml_model(path.read_bytes(), str(path), Environment)
+    return Places(settings, (path.resolve().parent / settings.root).resolve())
