@@ -1,0 +1,41 @@
+"""The model that a week's recommendation rests on, as a folder: its files, its evaluation and its standing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..canonical import json_bytes, write_atomically
+from ..ports import Files
+from ..records import Evaluation, Record
+
+
+class Standing(Record):
+    """standing.json: champion or candidate, and the registry's version where it has one."""
+
+    standing: Literal["champion", "candidate"]
+    version: str | None
+
+
+@dataclass(frozen=True)
+class ModelInUse:
+    """A model's files, its own evaluation, and its standing."""
+
+    files: Files
+    evaluation: Evaluation
+    standing: Standing
+
+    def write(self, folder: Path) -> None:
+        """Leave everything in a folder."""
+        for name, data in self.files.items():
+            write_atomically(folder / name, data)
+        write_atomically(folder / "evaluation.json", self.evaluation.to_bytes())
+        write_atomically(folder / "standing.json", json_bytes(self.standing.model_dump(mode="json")))
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelInUse:
+        """Return what `write` left."""
+        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        standing = Standing.model_validate_json(files.pop("standing.json"))
+        return cls(files, Evaluation.model_validate_json(files["evaluation.json"]), standing)

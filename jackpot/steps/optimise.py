@@ -1,0 +1,111 @@
+"""optimise: condition the model in use on this week's data and decide the jackpot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..canonical import json_bytes, sha256, write_atomically
+from ..cash import Cash, CashOutlook
+from ..decision.contract import Decision
+from ..records import InputHashes, ModelNote, Recommendation
+from ..store import Store
+from .model_in_use import ModelInUse
+from .week import Week
+
+
+def optimise(
+    week: Week, in_use: ModelInUse, cash: Cash | None, restricted: Store, *, recommendation: Path, curve: Path
+) -> Decision:
+    """Decide, and leave the recommendation and its curve; cash figures go to the restricted store alone."""
+    from ..report.tables import curve_csv
+
+    decision = decide_week(week, in_use, cash)
+    data = decision.recommendation.to_bytes()
+    if cash is not None:
+        restricted.put_new(f"cash/{week.market.market}/{cash.sha256}.json", cash.data)
+    if decision.cash is not None:
+        restricted.replace(outlook_key(week.market.market, sha256(data)), outlook_bytes(decision.cash))
+    write_atomically(recommendation, data)
+    write_atomically(curve, curve_csv(decision.curve))
+    return decision
+
+
+def decide_week(week: Week, in_use: ModelInUse, cash: Cash | None) -> Decision:
+    """Return the decision for the first draw on or after the week's day."""
+    from ..decision.recommend import decide
+    from ..demand.models import new_model
+    from ..demand.storage import load_model, model_hash
+
+    market, draws = week.market, week.history.draws
+    model = load_model(in_use.files)
+    evaluation = in_use.evaluation
+    note = ModelNote(
+        name=model.name,
+        gates="passed" if evaluation.passed else "failed",
+        wmape_pct=evaluation.model.wmape_pct,
+        coverage_90_pct=evaluation.model.coverage_90_pct or 0.0,
+        extrapolated=False,
+    )
+    inputs = InputHashes(
+        snapshot=week.checks.snapshot,
+        market_file=week.checks.market_file,
+        model=model_hash(in_use.files),
+        cash_figures=cash.sha256 if cash is not None else None,
+    )
+    return decide(
+        market,
+        week.history,
+        model.condition(draws, market),
+        new_model("log_log_ols").fit(draws, market).condition(draws, market),
+        note,
+        inputs,
+        week.as_of,
+        cash,
+        warnings=week.checks.warnings,
+    )
+
+
+def outlook_key(market: str, recommendation_sha256: str) -> str:
+    """Return where the cash outlook of a recommendation lies in the restricted store."""
+    return f"outlook/{market}/{recommendation_sha256}.json"
+
+
+def outlook_bytes(outlook: CashOutlook) -> bytes:
+    """Return a cash outlook as JSON; `read_outlook` reads it."""
+    fan = outlook.fan.assign(draw_date=outlook.fan["draw_date"].dt.strftime("%Y-%m-%d"))
+    return json_bytes(
+        {
+            "currency": outlook.currency,
+            "cash_now": outlook.cash_now,
+            "floor": outlook.floor,
+            "confidence": outlook.confidence,
+            "probability_kept": outlook.probability_kept,
+            "fan": fan.to_dict("list"),
+        }
+    )
+
+
+def read_outlook(data: bytes) -> CashOutlook:
+    """Return the cash outlook in JSON that `outlook_bytes` wrote."""
+    import json
+
+    import pandas as pd
+
+    record = json.loads(data)
+    fan = pd.DataFrame(record.pop("fan"))
+    return CashOutlook(**record, fan=fan.assign(draw_date=pd.to_datetime(fan["draw_date"])))
+
+
+def flat_metrics(record: Recommendation) -> dict[str, float]:
+    """Return a recommendation's figures by name, for the dashboard; those that are not there are left out."""
+    figures: dict[str, float | None] = {
+        "jackpot": record.jackpot,
+        "expected_value": record.expected_value,
+        "expected_sales": record.expected_sales.mean if record.expected_sales else None,
+        "win_probability": record.win_probability,
+        "near_optimal_low": record.near_optimal.low if record.near_optimal else None,
+        "near_optimal_high": record.near_optimal.high if record.near_optimal else None,
+        "gain_over_keeping_last": record.keep_last.gain,
+        "gain_over_seed_rule": record.seed_rule.gain,
+    }
+    return {name: float(value) for name, value in figures.items() if value is not None}

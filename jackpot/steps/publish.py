@@ -1,0 +1,130 @@
+"""publish: the recommendation with its evidence goes into the keyed store, whole, and the report to finance."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+
+from ..canonical import json_bytes, sha256, write_atomically
+from ..lineage import CodeVersion, recommendation_prefix
+from ..records import Evaluation, Metadata, Recommendation
+from ..report.contract import ReportInputs
+from ..store import MissingObjectError, Store
+from .model_in_use import ModelInUse, Standing
+from .optimise import outlook_key, read_outlook
+from .week import Week
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that publishes."""
+
+    run_id: str
+    environment: str
+    started_at: dt.datetime
+    finished_at: dt.datetime
+    code: CodeVersion
+
+
+def publish(
+    week: Week,
+    in_use: ModelInUse,
+    run: Run,
+    store: Store,
+    restricted: Store,
+    *,
+    evaluation: Path,
+    forecasts: Path,
+    recommendation: Path,
+    curve: Path,
+    dashboard: Path,
+    summary: Path,
+) -> str:
+    """Publish a recommendation and return the prefix under which everything about it lies.
+
+    Under `recommendations/<market>/<draw>/<snapshot>/<recommendation>/` each file is written once and never changed,
+    but for metadata.json, which tells of the latest run that gave these bytes (each run keeps its own under runs/).
+    The report with cash figures goes to the restricted store, the dashboard's form of it without them to `dashboard`.
+    """
+    from ..report import html, markdown
+
+    data = recommendation.read_bytes()
+    record = Recommendation.model_validate_json(data)
+    identity = sha256(data)
+    metadata = metadata_of(week, record, in_use.standing, run)
+    try:
+        outlook = read_outlook(restricted.read(outlook_key(record.market, identity)))
+    except MissingObjectError:
+        outlook = None
+    inputs = ReportInputs(
+        market=week.market,
+        recommendation=record,
+        evaluation=Evaluation.model_validate_json(evaluation.read_bytes()),
+        metadata=metadata,
+        curve=_read_csv(curve),
+        history=_read_csv(forecasts),
+        problems=(),
+        cash=outlook,
+    )
+    prefix = recommendation_prefix(record.market, record.draw_date, record.metadata.snapshot, identity)
+    for name, content in {
+        "recommendation.json": data,
+        "evaluation.json": evaluation.read_bytes(),
+        "checks.json": week.checks.to_bytes(),
+        "curve.csv": curve.read_bytes(),
+        "history.csv": forecasts.read_bytes(),
+        "market.yaml": week.market_data,
+        **{f"model/{name}": content for name, content in in_use.files.items()},
+    }.items():
+        store.put_new(f"{prefix}/{name}", content)
+    restricted.replace(f"{prefix}/report.html", html(inputs))
+    public = ReportInputs(**{**inputs.__dict__, "cash": None})
+    write_atomically(dashboard, html(public))
+    write_atomically(summary, markdown(public).encode())
+    # Last, and in this order: who finds the run's result finds all of the above.
+    store.replace(f"{prefix}/metadata.json", metadata.to_bytes())
+    store.replace(f"runs/{run.run_id}/metadata.json", metadata.to_bytes())
+    result = {"market": record.market, "draw_date": record.draw_date, "status": record.status, "prefix": prefix}
+    store.replace(f"recommendations/{record.market}/{record.draw_date}/latest.json", json_bytes(result))
+    store.replace(f"runs/{run.run_id}/result.json", json_bytes(result))
+    return prefix
+
+
+def metadata_of(week: Week, record: Recommendation, standing: Standing, run: Run) -> Metadata:
+    """Return where a recommendation comes from."""
+    dates = week.history.draws["draw_date"]
+    return Metadata(
+        recommendation=sha256(record.to_bytes()),
+        inputs=record.metadata,
+        snapshot_uri=f"snapshots/{record.market}/{record.metadata.snapshot}.parquet",
+        snapshot_rows=len(dates),
+        first_draw=dates.iloc[0].date().isoformat(),
+        last_draw=dates.iloc[-1].date().isoformat(),
+        source_uri=week.checks.source_uri,
+        source_version=week.checks.source_version,
+        market_file=f"markets/{record.market}/{record.metadata.market_file}.yaml",
+        model_name=record.model.name,
+        model_version=standing.version,
+        model_standing=standing.standing,
+        code_commit=run.code.commit,
+        code_dirty=run.code.dirty,
+        image=run.code.image,
+        lock=run.code.lock_sha256,
+        python=run.code.python,
+        environment=run.environment,
+        run_id=run.run_id,
+        started_at=run.started_at.isoformat(),
+        finished_at=run.finished_at.isoformat(),
+        seed=week.market.decision.seed,
+    )
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(
+        BytesIO(path.read_bytes()), keep_default_na=False, na_values={"forecast": [""], "low_90": [""], "high_90": [""]}
+    )
+    return frame.assign(draw_date=pd.to_datetime(frame["draw_date"])) if "draw_date" in frame else frame
