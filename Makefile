@@ -23,11 +23,11 @@ run: $(VENV)/.installed ## Recommend this week's jackpot: the whole pipeline on 
 	@$(BIN)/jackpot run $(MARKET) --out $(OUT)
 
 test: check $(VENV)/.installed ## All checks and all tests
-	@$(BIN)/pytest tests/core
+	@$(BIN)/pytest -n 2 tests/core
 	@$(BIN)/pytest -n 2 --dist loadgroup tests --ignore tests/core
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
-	@$(BIN)/pytest tests/core
+	@$(BIN)/pytest -n 2 tests/core
 
 check: lint typecheck ## Lint, format, types, one-way imports
 

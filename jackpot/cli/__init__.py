@@ -1,0 +1,97 @@
+"""The command line: one module per command, each imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..errors import InputError, JackpotError
+from .output import Output
+
+COMMANDS = {
+    "run": "Run the weekly pipeline on this machine, end to end.",
+    "recommend": "Recommend a jackpot in this process, without pipeline or registry.",
+    "backtest": "Forecast past draws one by one and score the forecasts.",
+    "validate": "Check market files and histories without running anything.",
+    "new-market": "Write a commented market file.",
+    "simulate": "Write a market's synthetic history.",
+    "schema": "Write the JSON Schemas of files and records.",
+    "compile": "Compile the pipelines for Kubeflow.",
+    "submit": "Run a pipeline on a Kubeflow cluster and wait for it.",
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None for a name that is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f".{cmd_name.replace('-', '_')}", __name__).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown one name the nearest."""
+        import difflib
+
+        name = args[0]
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            raise click.UsageError(f"no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="jackpot-optimiser")
+def cli() -> None:
+    """Recommend the jackpot that a lottery announces for its next draw.
+
+    MARKET is a name under configs/markets/ or the path of a market file. Every command takes --json. Exit codes: 0
+    done, 1 failed or infeasible, 2 bad input or usage.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad input or usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    output = Output(as_json="--json" in words)
+    try:
+        code = cli.main(words, prog_name="jackpot", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        output.say("stopped")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(2)
+    except InputError as error:
+        output.problems(error.problems)
+        sys.exit(2)
+    except JackpotError as error:
+        output.failure(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if "-v" in words or "--verbose" in words:
+            raise
+        output.failure(f"{type(error).__name__}: {error} (this is a defect of jackpot; -v shows where)")
+        sys.exit(1)

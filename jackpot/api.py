@@ -1,0 +1,79 @@
+"""Each stage by itself, for a notebook.
+
+    import jackpot
+
+    market = jackpot.load_market("england")
+    week = jackpot.read_week(market, history="draws.csv", as_of="2026-01-31")
+    test = jackpot.backtest(week)
+    decision = jackpot.recommend(week)
+    decision.recommendation.jackpot, decision.curve
+
+Bad input raises `jackpot.errors.InputError`, which lists every problem with its place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from .decision.contract import Decision
+from .market.loading import LoadedMarket, load_market
+from .steps.week import Week
+
+if TYPE_CHECKING:
+    from .cash import Cash
+    from .demand.backtest import Backtest
+    from .demand.base import Demand
+
+__all__ = ["backtest", "fit", "load_market", "read_week", "recommend", "report"]
+
+
+def read_week(market: LoadedMarket, history: str = "", as_of: str | dt.date = "") -> Week:
+    """Read and check a history (a path or s3:// URI; empty: the market file's own) as it was seen on a day.
+
+    `as_of` is a date, or its text as YYYY-MM-DD; empty: the day after the history's last draw.
+    """
+    from .adapters.objects import read
+    from .history.as_of import resolve_as_of
+    from .steps.preprocess import read_source
+    from .steps.weekly import week_in_memory
+
+    day = as_of if isinstance(as_of, dt.date) else resolve_as_of(as_of)
+    return week_in_memory(market, read_source(market, history, read, synthetic_allowed=True), day)
+
+
+def fit(week: Week) -> Demand:
+    """Fit the demand model that the market file names and condition it on the week's draws."""
+    from .demand.models import new_model
+
+    model = new_model(week.market.demand.model).fit(week.history.draws, week.market)
+    return model.condition(week.history.draws, week.market)
+
+
+def backtest(week: Week) -> Backtest:
+    """Forecast the last fifth of the draws one by one, beside the naive forecasts: `.evaluation` and `.frame`."""
+    from .demand.backtest import backtest
+
+    return backtest(week.history.draws, week.market)
+
+
+def recommend(week: Week, cash: Cash | None = None) -> Decision:
+    """Fit, back-test and decide: `.recommendation`, `.curve` and, with cash figures, `.cash`."""
+    from .steps.weekly import recommend_in_memory
+
+    return recommend_in_memory(week, cash)[0]
+
+
+def report(week: Week, decision: Decision, test: Backtest) -> bytes:
+    """Return the report as one self-contained HTML file."""
+    from .adapters.run_record import code_version
+    from .report import ReportInputs, html
+    from .steps.model_in_use import Standing
+    from .steps.publish import Run, metadata_of
+
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    record, run = decision.recommendation, Run("notebook", "notebook", now, now, code_version())
+    metadata = metadata_of(week, record, Standing(standing="candidate", version=None), run)
+    return html(
+        ReportInputs(week.market, record, test.evaluation, metadata, decision.curve, test.frame, (), decision.cash)
+    )

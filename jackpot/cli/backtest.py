@@ -1,0 +1,69 @@
+"""jackpot backtest: forecast past draws one by one and score the forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..records import Evaluation, Score
+from . import options
+from .output import Output, table
+
+
+@click.command("backtest")
+@options.market
+@options.history
+@options.as_of
+@options.environment
+@options.as_json
+def command(market: str, history: str, as_of: str, environment: str, as_json: bool) -> int:
+    """Back-test MARKET's demand model on the last fifth of its draws, one step ahead, beside naive forecasts.
+
+    The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart.
+    """
+    from ..adapters.places import open_places
+    from ..demand.backtest import backtest
+    from ..history.as_of import resolve_as_of
+    from ..market.loading import load_market
+    from ..steps.preprocess import read_source
+    from ..steps.weekly import week_in_memory
+
+    output = Output(as_json)
+    day = resolve_as_of(as_of)
+    loaded = load_market(market)
+    places = open_places(environment)
+    with output.working(f"{loaded.market.title}: back-test"):
+        source = read_source(loaded, history, places.read, places.environment.synthetic_allowed)
+        week = week_in_memory(loaded, source, day)
+        result = backtest(week.history.draws, loaded.market).evaluation
+    if as_json:
+        output.json(summary(result))
+        return 0
+    rows = table("forecast", "wMAPE %", "MASE", "90% covers %", "bias %")
+    for score in (result.model, *result.baselines.values()):
+        covers = "-" if score.coverage_90_pct is None else f"{score.coverage_90_pct:.1f}"
+        rows.add_row(score.name, f"{score.wmape_pct:.2f}", f"{score.mase:.3f}", covers, f"{score.bias_pct:+.2f}")
+    output.results.print(rows)
+    output.say(f"{result.n_test} draws, {result.first_test_date} to {result.last_test_date}")
+    if result.specials.mape_pct is not None:
+        output.say(f"{result.specials.n} specials apart: MAPE {result.specials.mape_pct:.1f}%")
+    for gate in result.gates:
+        output.say(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.reason}")
+    output.next_step(f"jackpot recommend {market}" + (f" --history {history}" if history else ""))
+    return 0
+
+
+def summary(result: Evaluation) -> dict[str, Any]:
+    """Return the evaluation as `jackpot backtest --json` prints it."""
+
+    def figures(score: Score) -> dict[str, Any]:
+        return score.model_dump(include={"wmape_pct", "mase", "coverage_90_pct"})
+
+    return {
+        "market": result.market,
+        "n_test": result.n_test,
+        "model": {"name": result.model.name, **figures(result.model)},
+        "baselines": {name: figures(score) for name, score in result.baselines.items()},
+        "specials": result.specials.model_dump(),
+    }

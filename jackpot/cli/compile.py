@@ -1,0 +1,31 @@
+"""jackpot compile: compile the pipelines for Kubeflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .output import Output
+
+
+@click.command("compile")
+@click.option("--image", help="The pipeline image, by digest: registry/name@sha256:...")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [pipelines/compiled].")
+@options.as_json
+def command(image: str | None, out: Path | None, as_json: bool) -> int:
+    """Compile every pipeline. On a cluster the image goes by digest: KFP caches by the image's name."""
+    from pipelines.compiling import COMPILED, compile_pipelines
+
+    output = Output(as_json)
+    if image is not None and "@sha256:" not in image:
+        raise click.UsageError(f"--image {image}: name the image by digest, registry/name@sha256:...")
+    with output.working("compiling"):
+        written = compile_pipelines(out or COMPILED, image)
+    if as_json:
+        output.json([str(path) for path in written])
+    for path in written:
+        output.say(f"wrote {path}")
+    output.next_step(f"kfp run create -e weekly -f {written[0]} market=england")
+    return 0

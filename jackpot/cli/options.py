@@ -1,0 +1,15 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+market = click.argument("market")
+history = click.option("--history", default="", metavar="URI", help="A file or s3:// URI instead of the market's own.")
+as_of = click.option("--as-of", default="", metavar="DATE", help="See draws before this day only (YYYY-MM-DD).")
+cash = click.option("--cash", default="", metavar="URI", help="Cash figures: a JSON file or s3:// URI.")
+environment = click.option(
+    "--environment", default="local", show_default=True, help="Name under configs/environments/, or a path."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Show all that the libraries print.")
