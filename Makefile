@@ -6,7 +6,7 @@ MARKET ?= england
 OUT    ?= out/$(MARKET)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-core check lint format typecheck compile schema lock bench clean
+.PHONY: help run test test-core fuzz check lint format typecheck compile schema lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: check $(VENV)/.installed ## All checks and all tests
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
 	@$(BIN)/pytest -n 2 tests/core
+
+fuzz: $(VENV)/.installed ## 10,000 mangled market files, histories and command lines (minutes)
+	@$(BIN)/pytest -n 2 tests/fuzz.py
 
 check: lint typecheck ## Lint, format, types, one-way imports
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..canonical import sha256, write_atomically
@@ -65,7 +66,10 @@ def preprocess(
 
 
 def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_of: dt.date | None) -> Checks:
-    """Return the record of a history that was read; without `as_of` it is seen from the day after its last draw."""
+    """Return the record of a history that was read; without `as_of` it is seen from the day after its last draw.
+
+    Warnings name the file without its folder: the same data gives the same record wherever it lies.
+    """
     last = history.draws["draw_date"].iloc[-1].date()
     return Checks(
         market=market.market.market,
@@ -77,5 +81,5 @@ def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_o
         rows=len(history.draws),
         quarantined=len(history.quarantined),
         next_jackpot=history.next_jackpot,
-        warnings=tuple(str(problem) for problem in history.problems),
+        warnings=tuple(str(replace(problem, where=problem.where.rpartition("/")[2])) for problem in history.problems),
     )

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-
 SERVER_PORTS = (
     "s3.port",
     "s3.port.iceberg",

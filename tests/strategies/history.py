@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jackpot.errors import InputError, Problem
+from jackpot.history.contract import DRAW_COLUMNS, History
+from jackpot.history.reading import read_history
+from jackpot.history.snapshot import quarantine_csv, read_quarantine, read_snapshot, snapshot_bytes
+from jackpot.history.source import Source
 from jackpot.market.schema import Market
 
 COLUMNS = {
@@ -177,3 +183,39 @@ def mangled_history_files(draw: st.DrawFn) -> HistoryFile:
     if draw(st.integers(0, 7)) == 0:
         data = draw(st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", b"PAR1", b"PK\3\4", b"\n\n", b"\0"])) + data
     return HistoryFile(data, market, as_of)
+
+
+def check_answer(file: HistoryFile) -> None:
+    """Assert that a file ends in a history that keeps the contract, or in problems that a reader can act on."""
+    problems: Sequence[Problem]
+    try:
+        found = read_history(Source("tiny.csv", file.data), file.market, file.as_of)
+        problems = found.problems
+    except InputError as error:
+        found, problems = None, error.problems
+    assert found or 1 <= len(problems) <= 22
+    for problem in problems:
+        assert problem.severity == ("warning" if found else "error")
+        assert str(problem).isprintable()
+        assert len(str(problem)) < 1000
+    if found is not None:
+        check_contract(found, file)
+
+
+def check_contract(found: History, file: HistoryFile) -> None:
+    """Assert that a history that was read keeps every promise of the contract."""
+    draws = found.draws
+    assert list(draws.columns)[: len(DRAW_COLUMNS)] == list(DRAW_COLUMNS)
+    assert len(draws) >= 1
+    assert draws["draw_date"].is_monotonic_increasing
+    assert draws["draw_date"].is_unique
+    assert draws["draw"].is_monotonic_increasing
+    assert draws["draw"].is_unique
+    assert (draws[["sales", "jackpot"]] > 0).all(axis=None)
+    assert np.isfinite(draws[["sales", "jackpot"]]).all(axis=None)
+    assert not (draws[["jackpot_paid", "secondary_paid", "pool"]] < 0).any(axis=None)
+    if file.as_of is not None:
+        assert (draws["draw_date"] < pd.Timestamp(file.as_of)).all()
+    data = snapshot_bytes(found)
+    pd.testing.assert_frame_equal(read_snapshot(data, file.market), draws)
+    assert len(read_quarantine(quarantine_csv(found))) == len(found.quarantined)
