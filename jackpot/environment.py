@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Section(BaseModel):
-    """A part of the file: frozen, and it refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from .strict_yaml.section import Section
 
 
 class Registry(Section):

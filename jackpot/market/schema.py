@@ -8,37 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 import zoneinfo
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
+
+from ..strict_yaml.section import Date, KeyPath, Section
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-FIRST_DATE, LAST_DATE = dt.date(1900, 1, 1), dt.date(2200, 12, 31)
-"""Dates of a market file lie between these: tables count time in nanoseconds, which end in 1677 and 2262."""
-
 LARGEST_GRID = 1_000_000
 """The most steps between the smallest and the largest jackpot: more is a step in another unit than the jackpot."""
-
-
-def _iso_date(value: Any) -> Any:
-    """Admit a date or its ISO text, where pydantic alone would also take a number of seconds for one."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        try:
-            value = dt.date.fromisoformat(value)
-        except ValueError as error:
-            raise PydanticCustomError("date", "there is no such date: {why}", {"why": str(error)}) from None
-    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
-        raise PydanticCustomError("date", "this is not a date")
-    if not FIRST_DATE <= value <= LAST_DATE:
-        raise PydanticCustomError("date", "a date here lies between 1900 and 2200")
-    return value
 
 
 def _day_of_a_year(value: str) -> str:
@@ -49,39 +33,17 @@ def _day_of_a_year(value: str) -> str:
     return value
 
 
-KeyPath = tuple[str | int, ...]
-"""Where something stands in a file: keys, and indices into lists."""
-
 Money = Annotated[float, Field(ge=0, le=1e15)]
 PositiveMoney = Annotated[float, Field(gt=0, le=1e15)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0.5, lt=1)]
 OddsOneIn = Annotated[float, Field(ge=1, le=1e12)]
-Date = Annotated[dt.date, BeforeValidator(_iso_date)]
 MonthDay = Annotated[
     str,
     Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["12-31"]),
     AfterValidator(_day_of_a_year),
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", examples=["england"])]
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and it refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
-        """Yield what does not fit together in a section whose values are fine one by one: (its key, why)."""
-        yield from ()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        found = list(self.contradictions())
-        if found:
-            text = "; ".join(message for _, message in found)
-            raise PydanticCustomError("contradiction", "{text}", {"text": text, "contradictions": found})
-        return self
 
 
 RegimeT = TypeVar("RegimeT", bound="Regime")
@@ -269,12 +231,22 @@ class PayoutRatio(Section):
     basis: Literal["realised", "accrued"] = Field(
         description="realised: prizes really paid; accrued: contributions by rule, whether won yet or not."
     )
-    tested: Literal["each_draw", "year_end"] = Field(
-        default="each_draw", description="On which dates the ratio over the window must hold."
+    tested: Literal["each_draw", "month_end", "year_end"] = Field(
+        default="each_draw",
+        description="On which dates the ratio must hold: over the window, or at year_end over the year.",
     )
     window_draws: Annotated[int, Field(ge=1, le=1000)] = Field(default=52, description="Draws that count in a test.")
-    year_end: MonthDay = Field(default="12-31", description="Last day of the year, where tested at year ends.")
-    confidence: Probability = Field(default=0.95, description="With which probability the rule is to be kept.")
+    year_end: MonthDay = Field(default="12-31", description="Last day of the regulator's year.")
+    confidence: Probability = Field(
+        default=0.95, description="With which probability all tests of a named period are kept, jointly."
+    )
+    period_starts: Date | None = Field(
+        default=None,
+        description="First draw date of the first named period of `period_draws`; none: the regulator's year.",
+    )
+    period_draws: Annotated[int, Field(ge=1, le=520)] = Field(
+        default=52, description="Draws of a named period, where `period_starts` is given."
+    )
     contribution: Contribution | None = Field(default=None, description="Required on the accrued basis.")
 
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
@@ -285,6 +257,8 @@ class PayoutRatio(Section):
             yield ("floor",), f"floor {self.floor:g} is over ceiling {self.ceiling:g}"
         if (self.basis == "accrued") != (self.contribution is not None):
             yield ("contribution",), "`contribution` belongs to basis: accrued, and accrued needs it"
+        if self.tested == "year_end" and self.period_starts is not None:
+            yield ("period_starts",), "a rule tested at the year's end has the regulator's year as its period"
 
 
 class Regulation(Section):
@@ -387,7 +361,9 @@ class HistorySource(Section):
 class Demand(Section):
     """Settings of the sales forecast. The defaults serve every shipped market."""
 
-    model: Literal["spline", "log_log_ols"] = "spline"
+    model: Literal["combination", "state_space", "boosted_state_space", "spline", "boosting", "log_log_ols"] = (
+        "combination"
+    )
     test_share: Annotated[float, Field(ge=0.05, le=0.5)] = Field(
         default=0.2, description="Share of the latest draws that the back-test forecasts one by one."
     )

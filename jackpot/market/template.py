@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ..errors import InputError, Problem
-from .yaml_tree import shown
+from ..strict_yaml.tree import shown
 
 
 def commented_template(name: str) -> str:
@@ -136,6 +136,7 @@ simulation:
   draws: 520
   seed: 1
   mean_sales: 11_750_000        # sales of an ordinary draw at the reference jackpot, in currency
+  announced_from: 12_000_000    # where the simulated operator's jackpots begin after a win
   reference_jackpot: 15_000_000
   elasticity_low: 0.10          # 1% more jackpot sells 0.1% more at the start jackpot ...
   elasticity_high: 0.60         # ... and 0.6% more at ten times the reference

@@ -14,13 +14,12 @@ from jackpot.errors import InputError
 from jackpot.market.loading import (
     known_markets,
     load_market,
-    load_yaml_model,
     market_path,
-    named_file,
     parse_market,
 )
 from jackpot.market.template import commented_template
-from jackpot.market.yaml_tree import LARGEST_FILE, plain_scalar
+from jackpot.strict_yaml.files import CONFIGS, load_yaml, named_file
+from jackpot.strict_yaml.tree import LARGEST_FILE, plain_scalar
 from tests.strategies.market import MARKETS, mangled_market_files, unreadable_in
 
 TEXT = commented_template("fresh")
@@ -287,10 +286,10 @@ def test_a_mangled_file_gives_a_market_or_problems_a_reader_can_act_on(data):
 
 
 def test_environment_files_are_read_by_the_same_rules():
-    assert named_file("local", "environments", "environment").name == "local.yaml"
+    assert named_file("local", [folder / "environments" for folder in CONFIGS], "environment").name == "local.yaml"
     with pytest.raises(InputError, match=r"no such environment.*did you mean local"):
-        named_file("lokal", "environments", "environment")
+        named_file("lokal", [folder / "environments" for folder in CONFIGS], "environment")
     with pytest.raises(InputError, match=r"e\.yaml:2, storee: unknown key.*did you mean store\?"):
-        load_yaml_model(
+        load_yaml(
             b"environment: e\nstoree: x\nrestricted_store: y\nregistry: {tracking_uri: z}\n", "e.yaml", Environment
         )

@@ -11,8 +11,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ..errors import Problem
-from .schema import KeyPath
-from .yaml_tree import Node, plain_scalar, shown
+from .section import KeyPath
+from .tree import Node, plain_scalar, shown
 
 _FRACTIONS: Final = re.compile(r"share|floor|ceiling|confidence")
 _AMOUNT: Final = re.compile(

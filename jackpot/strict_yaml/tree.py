@@ -18,10 +18,10 @@ import yaml
 from yaml import events
 
 from ..errors import InputError, Problem
-from .schema import KeyPath
+from .section import KeyPath
 
 LARGEST_FILE = 256 * 1024
-"""Bytes; a long market file has 6,000."""
+"""Bytes; a long one has 6,000."""
 DEEPEST = 12
 MOST_PROBLEMS = 50
 
@@ -111,19 +111,17 @@ def read_tree(data: bytes, where: str) -> Node:
     if builder.problems:
         raise InputError(shortened(builder.problems, where))
     if builder.root is None or builder.root.value is None:
-        raise InputError(Problem("the file is empty", where, hint="`jackpot new-market NAME` writes one to start from"))
+        raise InputError(Problem("the file is empty", where))
     if not isinstance(builder.root.value, dict):
         raise InputError(
-            Problem("a market file is a mapping of keys to values", where, found=shown(builder.root.plain()))
+            Problem("the file must be a mapping of keys to values", where, found=shown(builder.root.plain()))
         )
     return builder.root
 
 
 def _decoded(data: bytes, where: str) -> str:
     if len(data) > LARGEST_FILE:
-        raise InputError(
-            Problem("the file is too large for a market file", where, allowed=f"{LARGEST_FILE // 1024} KiB at most")
-        )
+        raise InputError(Problem("the file is too large", where, allowed=f"{LARGEST_FILE // 1024} KiB at most"))
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(Problem("the file is not in UTF-8", where, found="UTF-16", hint="save it as UTF-8"))
     try:
@@ -169,7 +167,7 @@ class _Builder:
             if self._documents > 1:
                 raise InputError(Problem("the file holds several documents", f"{self.where}:{line}", allowed="one"))
         elif isinstance(event, events.AliasEvent):
-            self._refuse(line, "aliases (*name) are not used in market files", "write the value out")
+            self._refuse(line, "aliases (*name) are not used in these files", "write the value out")
             self._add(Node(None, line), None)
         elif isinstance(event, events.ScalarEvent):
             self._refuse_extras(event, line)
@@ -234,9 +232,9 @@ class _Builder:
 
     def _refuse_extras(self, event: events.NodeEvent, line: int) -> None:
         if event.anchor is not None:
-            self._refuse(line, "anchors (&name) are not used in market files", "write the value out where it is needed")
+            self._refuse(line, "anchors (&name) are not used in these files", "write the value out where it is needed")
         if getattr(event, "tag", None) is not None:
-            self._refuse(line, "tags (!name) are not used in market files", "text that begins with ! needs quotes")
+            self._refuse(line, "tags (!name) are not used in these files", "text that begins with ! needs quotes")
 
     def _refuse(self, line: int, message: str, hint: str) -> None:
         self.problems.append(Problem(message, f"{self.where}:{line}", hint=hint))
