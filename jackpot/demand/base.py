@@ -43,6 +43,19 @@ class OneStep:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """Forecasts of the next draws from several origins, each from the draws before its origin and known jackpots.
+
+    `mean` has shape (o, h), `quantiles` (len(q), o, h), in currency: column j is draw origin + j of the history, NaN
+    where the history ends before it.
+    """
+
+    origins: npt.NDArray[np.intp]
+    mean: Array
+    quantiles: Array
+
+
+@dataclass(frozen=True)
 class Elasticity:
     """d log S / d log J at one jackpot, with its 90% band."""
 
@@ -57,6 +70,8 @@ class Demand(ABC):
 
     largest_seen: float
     """The largest jackpot in training; a forecast above it is an extrapolation and says so."""
+    draws_seen: int | None = None
+    """Ordinary draws behind the forecast; 0: it comes from what other games teach alone. None where not counted."""
 
     @abstractmethod
     def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
@@ -96,6 +111,25 @@ class DemandModel(ABC):
     @abstractmethod
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
         """Forecast draws[first:] one by one, each from the state after the draw before it, at its known jackpot."""
+
+    def ahead(
+        self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int, q: Array
+    ) -> Ahead:
+        """Forecast `horizon` draws after each origin (draws[:origin] are known), at their known jackpots and dates.
+
+        A model that keeps its state after every draw can do better than this: one filtering of the history an origin.
+        """
+        jackpots, dates = draws["jackpot"].to_numpy(float), pd.DatetimeIndex(draws["draw_date"])
+        mean = np.full((len(origins), horizon), np.nan)
+        quantiles = np.full((len(q), len(origins), horizon), np.nan)
+        for row, origin in enumerate(origins):
+            demand = self.condition(draws.iloc[:origin], market)
+            coming = slice(int(origin), min(int(origin) + horizon, len(draws)))
+            at = np.arange(coming.stop - coming.start)
+            mean[row, at] = demand.mean(jackpots[coming], dates[coming])[at, at]
+            if len(q):
+                quantiles[:, row, at] = demand.quantiles(jackpots[coming], dates[coming], q)[:, at, at]
+        return Ahead(origins, mean, quantiles)
 
     @abstractmethod
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:

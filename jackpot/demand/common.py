@@ -37,6 +37,11 @@ def check_history(draws: pd.DataFrame) -> None:
                 hint="add earlier draws to the history, or move `as_of` to a later date",
             )
         )
+    check_figures(draws)
+
+
+def check_figures(draws: pd.DataFrame) -> None:
+    """Raise InputError where a history is not in order of date, each once, with positive, finite figures."""
     for column in ("sales", "jackpot"):
         figures = draws[column].to_numpy(float)
         bad = np.flatnonzero(~(np.isfinite(figures) & (figures > 0)))

@@ -1,6 +1,6 @@
-"""What sales are explained by: a monotone curve of the log jackpot, weekday, days since the last draw, season.
+"""What sales are explained by: a monotone curve of the log jackpot, the calendar, and what past jackpots leave.
 
-A row depends on its own date and jackpot and on the date of the draw before it, on nothing later.
+A row depends on its own date and jackpot and on the draws before it, on nothing later.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import Market
+from . import calendar_effects, memory
 from .base import Array
+from .calendar_effects import holiday_days
+from .common import ordinary, significant
 
-KNOT_QUANTILES = (0.0, 1 / 3, 2 / 3, 1.0)
+KNOT_QUANTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SMALLEST_KNOT_GAP = 0.05
 LONGEST_GAP_DAYS = 14.0
 FOURIER_TERMS = 2
@@ -53,44 +56,78 @@ def curve_basis(log_jackpots: Array, at: Array) -> Array:
 
 def gap_days(dates: pd.DatetimeIndex, previous: pd.Timestamp | None) -> Array:
     """Return the days since the draw before, shape (n,), between 1 and 14; 3 for the first draw of all."""
+    if not len(dates):
+        return np.zeros(0)
     days = np.diff(dates.to_numpy()) / np.timedelta64(1, "D")
     first = (dates[0] - previous) / pd.Timedelta(days=1) if previous is not None else 3.0
     gaps: Array = np.clip(np.concatenate([[first], days]), 1.0, LONGEST_GAP_DAYS)
     return gaps
 
 
-def calendar(dates: pd.DatetimeIndex, gaps: Array) -> Array:
-    """Return what depends on the date alone, shape (n, 12): seven weekdays, log gap, Fourier terms of the year."""
-    weekday = np.eye(7)[dates.dayofweek.to_numpy()]
+def season(dates: pd.DatetimeIndex) -> Array:
+    """Return the Fourier terms of the year, shape (n, 4)."""
     phase = 2 * np.pi * dates.dayofyear.to_numpy() / 365.25
-    season = [wave(order * phase) for order in range(1, FOURIER_TERMS + 1) for wave in (np.cos, np.sin)]
-    return np.column_stack([weekday, np.log(gaps), *season])
-
-
-CALENDAR_SIZE = 7 + 1 + 2 * FOURIER_TERMS
+    return np.column_stack([wave(order * phase) for order in range(1, FOURIER_TERMS + 1) for wave in (np.cos, np.sin)])
 
 
 @dataclass(frozen=True)
 class Design:
-    """The regressors of a market: the curve about a reference jackpot, its product with log gap, the calendar."""
+    """The regressors of a market: the curve about a reference jackpot, more of it by weekday, calendar and memory."""
 
     knots: Array
     reference: float
     """Log of the jackpot at which the curve is nil."""
+    holidays: Array
+    """Public holidays as day numbers."""
+
+    @classmethod
+    def learn(cls, draws: pd.DataFrame, market: Market) -> Design:
+        """Return the design of a history; of one without draws, that of jackpots from start to ten times it."""
+        logs = np.log(draws["jackpot"].to_numpy(float)[ordinary(draws)])
+        if not len(logs):
+            logs = np.log(market.jackpot.start) + np.linspace(0.0, np.log(10.0), 5)
+        dates = pd.DatetimeIndex(draws["draw_date"])
+        first, last = (dates[0], dates[-1]) if len(dates) else (pd.Timestamp(market.prices[0].starts),) * 2
+        reference = float(significant(np.array([np.median(logs)]))[0])
+        return cls(significant(knots(logs)), reference, holiday_days(market, first.date(), last.date()))
+
+    @property
+    def groups(self) -> dict[str, slice]:
+        """Return where the coefficients of each group of regressors stand among all of them."""
+        sizes = {"slope": len(self.knots), "slope_by_weekday": 7, "weekday": 7, "gap": 1, "season": 2 * FOURIER_TERMS}
+        sizes |= {"calendar": calendar_effects.SIZE, "memory": memory.SIZE}
+        ends = np.cumsum(list(sizes.values())).tolist()
+        return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
     @property
     def curve_size(self) -> int:
-        """Number of coefficients that may not be negative: a slope at each knot, and what a longer gap adds to it."""
-        return len(self.knots) + 1
+        """Number of coefficients that may not be negative: a slope at each knot, and what a weekday adds to it."""
+        return len(self.knots) + 7
 
     def curve(self, log_jackpots: Array) -> Array:
         """Return the curve's regressors, shape (n, knots)."""
         return curve_basis(log_jackpots, self.knots) - curve_basis(np.array([self.reference]), self.knots)
 
-    def rows(self, log_jackpots: Array, dates: pd.DatetimeIndex, gaps: Array) -> Array:
-        """Return all regressors of draws, shape (n, curve_size + CALENDAR_SIZE)."""
-        by_gap = np.log(gaps) * (log_jackpots - self.reference)
-        return np.column_stack([self.curve(log_jackpots), by_gap, calendar(dates, gaps)])
+    def by_date(self, dates: pd.DatetimeIndex, gaps: Array, market: Market) -> Array:
+        """Return the regressors that depend on the date alone, shape (n, 7 + 1 + season + calendar)."""
+        effects = calendar_effects.calendar_effects(dates, gaps, self.holidays, market)
+        return np.column_stack([weekdays(dates), np.log(gaps), season(dates), effects])
+
+    def rows(self, draws: pd.DataFrame, market: Market, won: list[bool] | None = None) -> Array:
+        """Return all regressors of the draws of a history, shape (n, q), each from what is known before its sales."""
+        dates = pd.DatetimeIndex(draws["draw_date"])
+        logs = np.log(draws["jackpot"].to_numpy(float))
+        past = memory.remember(logs - self.reference, memory.wins(draws) if won is None else won)[:-1]
+        by_weekday = weekdays(dates) * (logs - self.reference)[:, None]
+        remembered = np.array([one.row() for one in past]).reshape(len(dates), memory.SIZE)
+        by_date = self.by_date(dates, gap_days(dates, None), market)
+        return np.column_stack([self.curve(logs), by_weekday, by_date, remembered])
+
+
+def weekdays(dates: pd.DatetimeIndex) -> Array:
+    """Return one column a weekday, shape (n, 7)."""
+    columns: Array = np.eye(7)[dates.dayofweek.to_numpy()]
+    return columns
 
 
 def special_names(dates: pd.DatetimeIndex, market: Market) -> list[str]:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ..errors import InputError
 from ..market.schema import Market
-from .base import Array, DemandModel, Elasticity, OneStep
+from .base import Array, DemandModel, OneStep
+from .calibration import Scale
 from .common import check_history, ordinary, significant, tail_scale
 from .posterior import PosteriorDemand, nonnegative, normal_draws
 
@@ -24,7 +25,7 @@ class LogLogDemand(PosteriorDemand):
 
     def __init__(self, centre: float, coefficients: Array, covariance: Array, sd: float, tail: float, largest: float):
         self.centre, self.coefficients, self.covariance, self.sd = centre, coefficients, covariance, sd
-        self.tail_scale, self.largest_seen = tail, largest
+        self.scale, self.largest_seen = Scale(tail, tail), largest
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
         """Return draws of (a, b), b not negative, shape (size, 2)."""
@@ -44,11 +45,9 @@ class LogLogDemand(PosteriorDemand):
         """Return independent errors, shape (size, d)."""
         return self.sd * generator.standard_normal((size, len(dates)))
 
-    def elasticity(self, jackpots: Array) -> list[Elasticity]:
-        """Return the one elasticity with its 90% band."""
-        slopes = self.ensemble[:, 1]
-        low, high = (float(level) for level in np.quantile(slopes, [0.05, 0.95]))
-        return [Elasticity(float(j), float(slopes.mean()), low, high) for j in jackpots]
+    def slopes(self, parameters: Array, jackpots: Array) -> Array:
+        """Return the one elasticity, shape (m, k)."""
+        return np.repeat(parameters[:, 1:2], len(jackpots), axis=1)
 
 
 class LogLogModel(DemandModel):

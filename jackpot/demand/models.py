@@ -9,6 +9,10 @@ from ..errors import InputError, Problem
 from .base import DemandModel
 
 MODELS: Final[dict[str, str]] = {
+    "combination": "combination:CombinationModel",
+    "state_space": "state_space:StateSpaceModel",
+    "boosted_state_space": "boosted:BoostedModel",
+    "boosting": "boosting:BoostingModel",
     "spline": "spline:SplineModel",
     "log_log_ols": "log_log:LogLogModel",
     "naive": "naive:NaiveModel",

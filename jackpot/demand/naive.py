@@ -15,7 +15,8 @@ import pandas as pd
 
 from ..errors import InputError
 from ..market.schema import Market
-from .base import Array, DemandModel, Elasticity, OneStep
+from .base import Array, DemandModel, OneStep
+from .calibration import Scale
 from .common import check_history, ordinary, significant, tail_scale
 from .posterior import PosteriorDemand
 
@@ -45,7 +46,7 @@ class NaiveDemand(PosteriorDemand):
         self, seasonal: bool, by_slot: Mapping[int, float], last: float, sd: float, tail: float, largest: float
     ):
         self.seasonal, self.by_slot, self.last, self.sd = seasonal, by_slot, last, sd
-        self.tail_scale, self.largest_seen = tail, largest
+        self.scale, self.largest_seen = Scale(tail, tail), largest
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
         """Return no parameters: none is uncertain."""
@@ -54,7 +55,7 @@ class NaiveDemand(PosteriorDemand):
     def log_sales(self, parameters: Array, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
         """Return the medians' logs, shape (m, d, k): such that the mean is the last sales."""
         sales = np.array([self.by_slot.get(slot, self.last) for slot in _slots(dates, self.seasonal)])
-        medians = np.log(sales) - self._scaled_variance(dates) / 2
+        medians = np.log(sales) - self.scale.usual**2 * self.error_variance(dates) / 2
         return np.broadcast_to(medians[None, :, None], (len(parameters), len(dates), len(jackpots)))
 
     def error_variance(self, dates: pd.DatetimeIndex) -> Array:
@@ -67,9 +68,9 @@ class NaiveDemand(PosteriorDemand):
         walks: Array = np.cumsum(self.sd * generator.standard_normal((size, len(dates))), axis=1)
         return walks
 
-    def elasticity(self, jackpots: Array) -> list[Elasticity]:
-        """Return nought: the jackpot plays no part."""
-        return [Elasticity(float(jackpot), 0.0, 0.0, 0.0) for jackpot in jackpots]
+    def slopes(self, parameters: Array, jackpots: Array) -> Array:
+        """Return nought, shape (m, k): the jackpot plays no part."""
+        return np.zeros((len(parameters), len(jackpots)))
 
 
 class NaiveModel(DemandModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -12,33 +11,44 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError, Problem
-from .base import Array, Demand
+from .base import Array, Demand, Elasticity
+from .calibration import Scale
 
-ENSEMBLE = 512
+ENSEMBLE = 384
 ENSEMBLE_SEED = 20_260_101
+SWEEPS, SWEEP_TOLERANCE = 200, 1e-6
 
 
 def nonnegative(draws: Array, covariance: Array, index: npt.NDArray[np.intp]) -> Array:
     """Return each of `draws` (m, p) moved to the nearest point whose components `index` are not negative.
 
     Nearest is by the posterior's own metric, so that a component held at zero moves the others as conditioning would:
-    minimise (x - draw)' covariance^-1 (x - draw) over x[index] >= 0. A strictly convex problem of few constraints:
-    its one active set is found by trying them all (Karush, Kuhn and Tucker).
+    minimise (x - draw)' covariance^-1 (x - draw) over x[index] >= 0, a strictly convex problem, by coordinate descent
+    (Hildreth 1957, Naval Research Logistics Quarterly 4(1)). `covariance` is (p, p), or (m, p, p) for one a draw.
     """
     result = draws.copy()
-    open_rows = np.flatnonzero((draws[:, index] < 0).any(axis=1))
-    for size in range(1, len(index) + 1):
-        for held in combinations(index.tolist(), size):
-            if not len(open_rows):
-                return result
-            at = np.array(held)
-            pull = np.linalg.solve(covariance[np.ix_(at, at)], draws[np.ix_(open_rows, at)].T).T
-            moved = draws[open_rows] - pull @ covariance[at]
-            moved[:, at] = 0.0
-            done = (pull <= 0).all(axis=1) & (moved[:, index] >= 0).all(axis=1)
-            result[open_rows[done]] = moved[done]
-            open_rows = open_rows[~done]
-    result[np.ix_(open_rows, index)] = np.maximum(result[np.ix_(open_rows, index)], 0.0)
+    rows = np.flatnonzero((draws[:, index] < 0).any(axis=1))
+    if not len(rows):
+        return result
+    of_rows = covariance[rows] if covariance.ndim == 3 else np.broadcast_to(covariance, (len(rows), *covariance.shape))
+    block = of_rows[:, index[:, None], index]
+    wanted = draws[np.ix_(rows, index)]
+    precision = np.linalg.inv(block + 1e-12 * np.trace(block, axis1=1, axis2=2)[:, None, None] * np.eye(len(index)))
+    found = np.maximum(wanted, 0.0)
+    moving = np.arange(len(rows))
+    for _ in range(SWEEPS):
+        x, target, metric = found[moving], wanted[moving], precision[moving]
+        before = x.copy()
+        for i in range(len(index)):
+            pull = np.einsum("mk,mk->m", metric[:, i], x - target) / metric[:, i, i]
+            x[:, i] = np.maximum(x[:, i] - pull, 0.0)
+        found[moving] = x
+        moving = moving[np.abs(x - before).max(axis=1) > SWEEP_TOLERANCE]
+        if not len(moving):
+            break
+    moved = np.einsum("mkj,mj->mk", precision, found - wanted)
+    result[rows] += np.einsum("mpk,mk->mp", of_rows[:, :, index], moved)
+    result[np.ix_(rows, index)] = found
     return result
 
 
@@ -71,7 +81,7 @@ class PosteriorDemand(Demand):
     their mean. `tail_scale` widens or narrows the errors to what past forecasts showed.
     """
 
-    tail_scale: float = 1.0
+    scale: Scale = Scale()
 
     @abstractmethod
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
@@ -83,38 +93,85 @@ class PosteriorDemand(Demand):
 
     @abstractmethod
     def error_draws(self, dates: pd.DatetimeIndex, size: int, generator: np.random.Generator) -> Array:
-        """Return errors of log sales, shape (size, d), before `tail_scale`."""
+        """Return errors of log sales, shape (size, d), before `scale`."""
 
     @abstractmethod
     def error_variance(self, dates: pd.DatetimeIndex) -> Array:
         """Return the variance of those errors, shape (d,)."""
+
+    @abstractmethod
+    def slopes(self, parameters: Array, jackpots: Array) -> Array:
+        """Return d log S / d log J, shape (m, k), for parameters (m, p)."""
 
     @cached_property
     def ensemble(self) -> Array:
         """Return the draws of parameters behind mean, quantiles and elasticity, shape (ENSEMBLE, p)."""
         return self.parameter_draws(ENSEMBLE, np.random.default_rng(ENSEMBLE_SEED))
 
-    def _scaled_variance(self, dates: pd.DatetimeIndex) -> Array:
-        return self.tail_scale**2 * self.error_variance(dates)
+    def _errors(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
+        """Return the variance of the scaled errors, shape (d, k)."""
+        variance: Array = self.error_variance(dates)[:, None] * self.scale.at(np.log(jackpots)) ** 2
+        return variance
 
     def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
         """Return mean sales, shape (d, k): E exp(log S), the lognormal correction of the errors included."""
-        logs = self.log_sales(self.ensemble, positive(jackpots), dates)
-        mean: Array = np.exp(logs).mean(axis=0) * np.exp(self._scaled_variance(dates) / 2)[:, None]
+        at = positive(jackpots)
+        logs = self.log_sales(self.ensemble, at, dates)
+        mean: Array = np.exp(logs).mean(axis=0) * np.exp(self._errors(at, dates) / 2)
         return mean
+
+    def log_moments(self, jackpots: Array, dates: pd.DatetimeIndex) -> tuple[Array, Array]:
+        """Return the mean and variance of log sales, shape (d, k) each."""
+        at = positive(jackpots)
+        logs = self.log_sales(self.ensemble, at, dates)
+        return logs.mean(axis=0), logs.var(axis=0) + self._errors(at, dates)
 
     def quantiles(self, jackpots: Array, dates: pd.DatetimeIndex, q: Array) -> Array:
         """Return quantiles of sales, shape (len(q), d, k): lognormal by the moments of log sales."""
-        logs = self.log_sales(self.ensemble, positive(jackpots), dates)
-        sd = np.sqrt(logs.var(axis=0) + self._scaled_variance(dates)[:, None])
-        z = np.array([NormalDist().inv_cdf(float(level)) for level in q])
-        quantiles: Array = np.exp(logs.mean(axis=0) + z[:, None, None] * sd)
-        return quantiles
+        return lognormal_quantiles(*self.log_moments(jackpots, dates), q)
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[int, int], Array]:
+        """The last sample's parameters: who decides asks for the same sample at one set of jackpots after another."""
+        return {}
 
     def sample(self, jackpots: Array, dates: pd.DatetimeIndex, samples: int, seed: int) -> Array:
         """Return joint draws of sales, shape (samples, d, k); random numbers are shared across jackpots."""
         of_parameters, of_errors = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-        logs = self.log_sales(self.parameter_draws(samples, of_parameters), positive(jackpots), dates)
-        errors = self.tail_scale * self.error_draws(dates, samples, of_errors)
-        drawn: Array = np.exp(logs + errors[:, :, None])
-        return drawn
+        at = positive(jackpots)
+        if (samples, seed) not in self._drawn:
+            self._drawn.clear()
+            self._drawn[samples, seed] = self.parameter_draws(samples, of_parameters)
+        logs = self.log_sales(self._drawn[samples, seed], at, dates)
+        errors = self.error_draws(dates, samples, of_errors)
+        return never_falling(logs + errors[:, :, None] * self.scale.at(np.log(at)), at)
+
+    def elasticity(self, jackpots: Array) -> list[Elasticity]:
+        """Return the elasticity at each jackpot with its 90% band."""
+        return elasticities(jackpots, self.slopes(self.ensemble, positive(jackpots)))
+
+
+def lognormal_quantiles(mean: Array, variance: Array, q: Array) -> Array:
+    """Return quantiles, shape (len(q), ...), of lognormals by the moments of their logs."""
+    z = np.array([NormalDist().inv_cdf(float(level)) for level in q]).reshape(-1, *[1] * mean.ndim)
+    quantiles: Array = np.exp(mean + z * np.sqrt(variance))
+    return quantiles
+
+
+def never_falling(logs: Array, jackpots: Array) -> Array:
+    """Return exp of log sales (m, d, k), never falling in the jackpot where wider errors at large ones made them."""
+    order = np.argsort(jackpots, kind="stable")
+    sales = np.empty_like(logs)
+    sales[..., order] = np.exp(np.maximum.accumulate(logs[..., order], axis=-1))
+    return sales
+
+
+def elasticities(jackpots: Array, slopes: Array) -> list[Elasticity]:
+    """Return means and 90% bands of slopes (m, k) at jackpots (k,)."""
+    low, high = np.quantile(slopes, [0.05, 0.95], axis=0)
+    # Where nearly all slopes are held at zero, the few that are not can lift the mean over the 95% quantile.
+    high = np.maximum(high, slopes.mean(axis=0))
+    return [
+        Elasticity(float(j), float(m), float(a), float(b))
+        for j, m, a, b in zip(jackpots, slopes.mean(axis=0), low, high, strict=True)
+    ]

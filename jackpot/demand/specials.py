@@ -8,38 +8,84 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..market.schema import Market
 from .base import Array
+from .calendar_effects import ordinals, special_days
 
 UNKNOWN_SD = 1.0
-ONCE_SEEN_SD = 0.6
-SMALLEST_SD = 0.2
+ONCE_SEEN_SD = 0.4
+GROWTH_WEIGHT = 1.0
+"""A growth of nought counts as so many past changes."""
+ELASTICITY = 0.15
+"""Of a special's sales, whose jackpot follows from them more than they from it."""
+
+
+LATE_DAYS, LATE_GAP = 2, 1.5
+
+
+def held(draws: pd.DataFrame, market: Market) -> list[str]:
+    """Return each draw's special, empty for an ordinary one: the declared, and one that was held late.
+
+    Where no draw took place on a special's day, the first draw within two days after it is that special, if it comes
+    after half as long again as usual without a draw, or more: its long sale and its jackpot are the same.
+    """
+    names = [str(name) for name in draws["special"]]
+    days = ordinals(pd.DatetimeIndex(draws["draw_date"]))
+    for special in market.calendar.specials:
+        one = market.model_copy(update={"calendar": market.calendar.model_copy(update={"specials": (special,)})})
+        for day in special_days(one, pd.DatetimeIndex(draws["draw_date"])):
+            place = int(np.searchsorted(days, day))
+            if not 0 < place < len(days) or not day < days[place] <= day + LATE_DAYS or names[place]:
+                continue
+            usual = np.median(np.diff(days[max(0, place - 20) : place])) if place > 1 else 7.0
+            if days[place] - days[place - 1] >= LATE_GAP * usual:
+                names[place] = special.name
+    return names
+
+
+@dataclass(frozen=True)
+class SpecialLevel:
+    """What is expected of a special's next draw: log sales at a usual jackpot, its log, and the log-sd."""
+
+    log_sales: float
+    log_jackpot: float
+    sd: float
+
+    def at(self, log_jackpots: Array) -> Array:
+        """Return log sales at jackpots, in their shape."""
+        logs: Array = self.log_sales + ELASTICITY * (log_jackpots - self.log_jackpot)
+        return logs
 
 
 @dataclass(frozen=True)
 class SpecialLevels:
-    """By name: the last log ratio of a special's sales to the ordinary forecast, and the spread of its next."""
+    """By name: what is expected of each special that has been held."""
 
-    last: Mapping[str, tuple[float, float]]
+    by_name: Mapping[str, SpecialLevel]
 
     @classmethod
-    def learn(cls, names: pd.Series, log_ratios: Array) -> SpecialLevels:
-        """Return the levels from past draws: `names` (empty for ordinary draws) and log ratios, both (n,)."""
+    def learn(cls, names: list[str], log_sales: Array, log_jackpots: Array) -> SpecialLevels:
+        """Return the levels from past draws: `names` (empty for ordinary draws), log sales and jackpots, (n,) each.
+
+        A special goes on from its last sales by its mean growth, which is drawn to nought where it was held seldom.
+        """
         levels = {}
-        values = names.to_numpy(dtype=object)
-        for name in sorted({str(value) for value in values if value}):
-            past = log_ratios[values == name]
-            changes = np.diff(past)[-5:]
-            sd = max(SMALLEST_SD, float(np.sqrt(np.mean(changes**2)))) if len(changes) else ONCE_SEEN_SD
-            levels[name] = (float(past[-1]), sd)
+        for name in sorted({one for one in names if one}):
+            places = np.flatnonzero([one == name for one in names])
+            past, jackpots = log_sales[places], log_jackpots[places]
+            changes = np.diff(past)
+            growth = float(changes.sum() / (len(changes) + GROWTH_WEIGHT))
+            of_jackpot = float(np.diff(jackpots).sum() / (len(changes) + GROWTH_WEIGHT))
+            spread = np.sqrt((np.sum((changes - growth) ** 2) + ONCE_SEEN_SD**2) / (len(changes) + 1))
+            levels[name] = SpecialLevel(float(past[-1]) + growth, float(jackpots[-1]) + of_jackpot, float(spread))
         return cls(levels)
 
-    def _of(self, names: Iterable[str], place: int, unknown: float) -> Array:
-        return np.array([(self.last.get(n, (0.0, unknown))[place] if n else 0.0) for n in names])
-
-    def ratios(self, names: Iterable[str]) -> Array:
-        """Return the log ratio of each draw, 0 for ordinary ones and for specials never seen."""
-        return self._of(names, 0, 0.0)
+    def put(self, logs: Array, names: list[str], log_jackpots: Array) -> None:
+        """Write what is expected of specials over the log sales (m, d, k) of ordinary draws, at jackpots (k,)."""
+        for i, name in enumerate(names):
+            if name in self.by_name:
+                logs[:, i] = self.by_name[name].at(log_jackpots)
 
     def sds(self, names: Iterable[str]) -> Array:
-        """Return its standard deviation, 0 for ordinary draws, 1 for specials never seen."""
-        return self._of(names, 1, UNKNOWN_SD)
+        """Return the log-sd that a special adds, shape (d,): 0 for ordinary draws, 1 for specials never seen."""
+        return np.array([(self.by_name[n].sd if n in self.by_name else UNKNOWN_SD) if n else 0.0 for n in names])

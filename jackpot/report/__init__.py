@@ -1,8 +1,9 @@
 """A recommendation as people read it: one HTML file, Markdown for the dashboard, and its tables as CSV."""
 
+from .card import model_card
 from .contract import ReportInputs
 from .dashboard import markdown
-from .page import html
+from .page import evaluation_html, html
 from .tables import curve_csv, history_csv
 
-__all__ = ["ReportInputs", "curve_csv", "history_csv", "html", "markdown"]
+__all__ = ["ReportInputs", "curve_csv", "evaluation_html", "history_csv", "html", "markdown", "model_card"]

@@ -67,11 +67,25 @@ class Chart:
     legend: tuple[tuple[str, str], ...] = field(default=())
 
 
+def worth_showing(curve: pd.DataFrame, record: Recommendation) -> pd.DataFrame:
+    """Return the part of a curve in which a decision is made; a game without a cap has losses of billions beyond.
+
+    It ends where the expected value has fallen by twice the best one's size, but not before any jackpot of the record.
+    """
+    value = curve["expected_value"]
+    named = (record.jackpot, record.keep_last.jackpot, record.seed_rule.jackpot)
+    least = record.infeasibility.least_harmful_jackpot if record.infeasibility else None
+    last = max((jackpot for jackpot in (*named, least) if jackpot is not None), default=0.0)
+    shown = (value >= value.max() - 2 * abs(value.max())) | (curve["jackpot"] <= 1.1 * last)
+    kept: pd.DataFrame = curve[shown.iloc[::-1].cummax().iloc[::-1]]
+    return kept
+
+
 def value_curve(curve: pd.DataFrame, record: Recommendation, money: Money) -> Chart:
     """Return expected value against jackpot with its 90% band, the choice, its range and what is infeasible."""
     jackpots, value = _floats(curve, "jackpot"), _floats(curve, "expected_value")
     feasible = curve["feasible"].to_numpy(dtype=bool)
-    with _canvas("value") as canvas:
+    with canvas_of("value") as canvas:
         ax = canvas.axes()
         ax.margins(y=0.06)
         ax.fill_between(
@@ -113,7 +127,7 @@ def demand_curve(curve: pd.DataFrame, history: pd.DataFrame, record: Recommendat
     low, high = _floats(curve, "sales_low_90"), _floats(curve, "sales_high_90")
     ordinary = history[(history["special"] == "") & history["jackpot"].between(jackpots[0], jackpots[-1])]
     past = ordinary.tail(MOST_POINTS)
-    with _canvas("demand") as canvas:
+    with canvas_of("demand") as canvas:
         ax = canvas.axes()
         _dots(ax, _floats(past, "jackpot"), _floats(past, "sales"))
         ax.fill_between(jackpots, low, high, color=Ink.ACCENT, alpha=0.18, lw=0)
@@ -145,7 +159,7 @@ def history_chart(history: pd.DataFrame, money: Money) -> Chart:
     days, sales = _days(history["draw_date"]), _floats(history, "sales")
     first, last = (_day(history["draw_date"].iloc[at]) for at in (0, -1))
     test = history[history["forecast"].notna()]
-    with _canvas("history") as canvas:
+    with canvas_of("history") as canvas:
         whole = canvas.axes(bottom=34, height=52)
         shown = _thin(days, sales)
         whole.plot(days[shown], sales[shown], color=Ink.MUTED, lw=0.8)
@@ -198,7 +212,7 @@ def elasticity_chart(elasticity: tuple[ElasticityAt, ...], money: Money) -> Char
     jackpots = np.array([at.jackpot for at in elasticity])
     mean = np.array([at.mean for at in elasticity])
     low, high = np.array([at.low_90 for at in elasticity]), np.array([at.high_90 for at in elasticity])
-    with _canvas("elasticity") as canvas:
+    with canvas_of("elasticity") as canvas:
         ax = canvas.axes()
         ax.fill_between(jackpots, low, high, color=Ink.ACCENT, alpha=0.18, lw=0)
         ax.plot(jackpots, mean, color=Ink.ACCENT, lw=2.2, marker="o", ms=5)
@@ -215,7 +229,7 @@ def cash_fan(cash: CashOutlook, money: Money) -> Chart:
     """Return the fan of cash ahead, with its floor."""
     days = _days(cash.fan["draw_date"])
     q = {name: _floats(cash.fan, name) for name in ("p05", "p25", "p50", "p75", "p95")}
-    with _canvas("cash") as canvas:
+    with canvas_of("cash") as canvas:
         ax = canvas.axes()
         ax.fill_between(days, q["p05"], q["p95"], color=Ink.ACCENT, alpha=0.15, lw=0)
         ax.fill_between(days, q["p25"], q["p75"], color=Ink.ACCENT, alpha=0.25, lw=0)
@@ -232,12 +246,15 @@ def cash_fan(cash: CashOutlook, money: Money) -> Chart:
         return canvas.chart("Cash after each draw ahead", words, legend)
 
 
-class _Canvas:
+class Canvas:
+    """A figure that becomes a Chart."""
+
     def __init__(self, name: str, figure: Figure) -> None:
         self._name = name
         self._figure = figure
 
     def axes(self, bottom: int = 34, height: int = HEIGHT - 34 - 14) -> Axes:
+        """Return axes over the width of the figure; `bottom` and `height` in pixels."""
         left, right = 76, 14
         ax = self._figure.add_axes(
             (left / WIDTH, bottom / HEIGHT, (WIDTH - left - right) / WIDTH, height / HEIGHT), facecolor="none"
@@ -252,14 +269,17 @@ class _Canvas:
         return ax
 
     def money_axes(self, money: Money) -> None:
+        """Write amounts at every axis."""
         for ax in self._figure.axes:
             self.money(ax.xaxis, money)
             self.money(ax.yaxis, money)
 
     def money(self, axis: object, money: Money) -> None:
+        """Write amounts at an axis."""
         axis.set_major_formatter(lambda amount, _: money.axis(amount))  # type: ignore[attr-defined]
 
     def dates(self, ax: Axes) -> None:
+        """Write dates below."""
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
@@ -267,6 +287,7 @@ class _Canvas:
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 
     def chart(self, title: str, words: str, legend: list[tuple[str, str]]) -> Chart:
+        """Return the chart; `words` tell it to those who cannot see it."""
         file = io.StringIO()
         self._figure.savefig(
             file, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -275,7 +296,8 @@ class _Canvas:
 
 
 @contextmanager
-def _canvas(name: str) -> Iterator[_Canvas]:
+def canvas_of(name: str) -> Iterator[Canvas]:
+    """Yield an empty canvas; `name` keeps its ids apart from those of other charts on the page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -296,7 +318,7 @@ def _canvas(name: str) -> Iterator[_Canvas]:
     with mpl.rc_context(settings):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
         FigureCanvasSVG(figure)
-        yield _Canvas(name, figure)
+        yield Canvas(name, figure)
 
 
 def _inline(svg: str, name: str, title: str, words: str) -> Markup:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import html
-import re
 
 from .contract import ReportInputs
-from .summary import Cell, Table, summarise
+from .markup import markdown_table, plain
+from .parts import Cell, Table
+from .summary import summarise
 
 
 def markdown(inputs: ReportInputs) -> str:
@@ -23,35 +23,19 @@ def markdown(inputs: ReportInputs) -> str:
         frozenset({1}),
     )
     parts = [
-        f"# {_text(summary.headline)}",
-        f"**{_text(summary.status_words)}** · {_text(summary.title)}",
-        *(f"> **{_text(notice.title)}.** {_text(notice.text)}" for notice in summary.notices),
-        *(_text(sentence) for sentence in summary.sentences),
-        *([_table(figures)] if summary.figures else []),
-        _table(summary.constraints),
-        _table(summary.alternatives),
-        _table(summary.elasticity),
-        _table(summary.forecasters),
-        _text(summary.backtest_sentence),
-        _table(summary.gates),
+        f"# {plain(summary.headline)}",
+        f"**{plain(summary.status_words)}** · {plain(summary.title)}",
+        *(f"> **{plain(notice.title)}.** {plain(notice.text)}" for notice in summary.notices),
+        *(plain(sentence) for sentence in summary.sentences),
+        *([markdown_table(figures)] if summary.figures else []),
+        markdown_table(summary.constraints),
+        markdown_table(summary.alternatives),
+        markdown_table(summary.elasticity),
+        plain(summary.evaluation.sentence),
+        *(plain(finding) for finding in summary.evaluation.findings),
+        *(markdown_table(table) for table in summary.evaluation.tables),
     ]
     if summary.warnings:
         left_out = [f"- and {summary.warnings_left_out:,} more"] if summary.warnings_left_out else []
-        parts += ["## Warnings", "\n".join([*(f"- {_text(warning)}" for warning in summary.warnings), *left_out])]
-    return "\n\n".join([*parts, _table(summary.lineage)]) + "\n"
-
-
-def _table(table: Table) -> str:
-    head = "| " + " | ".join(_text(column) for column in table.columns) + " |"
-    rule = "|" + "|".join("---:" if index in table.numeric else "---" for index in range(len(table.columns))) + "|"
-    rows = ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows]
-    return "\n".join([f"## {_text(table.caption)}", "", head, rule, *rows])
-
-
-def _cell(cell: Cell) -> str:
-    return f"`{cell.text}`" if cell.is_hash else _text(cell.text) or "–"
-
-
-def _text(text: str) -> str:
-    """Return plain text as Markdown that shows it as it is: no markup, no HTML, one line."""
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+        parts += ["## Warnings", "\n".join([*(f"- {plain(warning)}" for warning in summary.warnings), *left_out])]
+    return "\n\n".join([*parts, markdown_table(summary.lineage)]) + "\n"

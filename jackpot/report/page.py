@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any
 
+from ..market.schema import Market
+from ..records import Evaluation
 from . import charts
 from .contract import ReportInputs
+from .evaluation import summarise_evaluation
+from .evaluation_charts import evaluation_charts
 from .money import Money
 from .summary import summarise
-
-TEMPLATE: Final = Path(__file__).with_name("template.html.jinja")
 
 
 def html(inputs: ReportInputs) -> bytes:
@@ -19,23 +21,43 @@ def html(inputs: ReportInputs) -> bytes:
     It asks for nothing from outside, runs no script and says so in its content security policy. Without
     `inputs.cash` it holds no cash section; give it to the restricted store only where it does.
     """
+    money = Money(inputs.market.currency, inputs.market.currency_decimals)
+    record = inputs.recommendation
+    curve = charts.worth_showing(inputs.curve, record)
+    return _render(
+        "template.html.jinja",
+        summary=summarise(inputs),
+        value=charts.value_curve(curve, record, money),
+        demand=charts.demand_curve(curve, inputs.history, record, money),
+        history=charts.history_chart(inputs.history, money),
+        tests=evaluation_charts(inputs.evaluation, money),
+        elasticity=charts.elasticity_chart(record.elasticity, money) if len(record.elasticity) > 1 else None,
+        fan=charts.cash_fan(inputs.cash, money) if inputs.cash is not None else None,
+    )
+
+
+def evaluation_html(evaluation: Evaluation, market: Market) -> bytes:
+    """Return the evaluation as one HTML file of the same kind: what the dashboard shows beside the step."""
+    money = Money(market.currency, market.currency_decimals)
+    return _render(
+        "evaluation.html.jinja",
+        title=market.title,
+        model=evaluation.model.name,
+        headline=f"The forecast errs by {evaluation.model.wmape_pct:.1f}% of sales and "
+        f"{'passed' if evaluation.passed else 'failed'} its gates",
+        summary=summarise_evaluation(evaluation, money),
+        charts=evaluation_charts(evaluation, money),
+    )
+
+
+def _render(template: str, **values: Any) -> bytes:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    money = Money(inputs.market.currency, inputs.market.currency_decimals)
-    record = inputs.recommendation
-    text = environment.get_template(TEMPLATE.name).render(
-        summary=summarise(inputs),
-        value=charts.value_curve(inputs.curve, record, money),
-        demand=charts.demand_curve(inputs.curve, inputs.history, record, money),
-        history=charts.history_chart(inputs.history, money),
-        elasticity=charts.elasticity_chart(record.elasticity, money) if len(record.elasticity) > 1 else None,
-        fan=charts.cash_fan(inputs.cash, money) if inputs.cash is not None else None,
-    )
-    return text.encode()
+    return environment.get_template(template).render(values).encode()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from ..market.schema import Market
-from ..records import Alternative, ConstraintState, Evaluation, Metadata, Recommendation, Score
+from ..records import Alternative, ConstraintState, Evaluation, Metadata, Recommendation
 from .contract import ReportInputs
+from .evaluation import EvaluationSummary, summarise_evaluation
 from .money import MINUS, NBSP, Money, long_date, one_in, percent, short_date
+from .parts import Cell, Figure, Notice, Table, Tone
 
-Tone = Literal["", "good", "warn", "bad"]
 MOST_WARNINGS: Final = 40
 """More are counted, not listed; all of them stand beside the snapshot."""
 
@@ -32,44 +33,6 @@ WHO_IS_PAID: Final = {
     "rollover": "The pool then pays; the operator tops it up to the jackpot where it holds less.",
     "postcode": "All tickets of the drawn postcode then share one jackpot.",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table: its text, its tone, and for a hash the whole of it."""
-
-    text: str
-    tone: Tone = ""
-    is_hash: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: the first cell of a row names it; columns in `numeric` are aligned as figures."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    numeric: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A key figure: the words, the number of the record behind them, and a note."""
-
-    label: str
-    text: str
-    value: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something to know before the figures are used."""
-
-    tone: Tone
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -95,9 +58,7 @@ class Summary:
     constraints: Table
     alternatives: Table
     elasticity: Table
-    forecasters: Table
-    gates: Table
-    backtest_sentence: str
+    evaluation: EvaluationSummary
     warnings: tuple[str, ...]
     warnings_left_out: int
     lineage: Table
@@ -116,13 +77,11 @@ def summarise(inputs: ReportInputs) -> Summary:
         headline=_headline(record, money),
         sentences=_sentences(record, market, money),
         notices=_notices(record, inputs.evaluation, inputs.metadata),
-        figures=_figures(record, money),
+        figures=_figures(record, inputs.market.game.payout, money),
         constraints=_constraints(record.constraints, money),
         alternatives=_alternatives(record, money),
         elasticity=_elasticity(record, money),
-        forecasters=_forecasters(inputs.evaluation),
-        gates=_gates(inputs.evaluation),
-        backtest_sentence=_backtest(inputs.evaluation),
+        evaluation=summarise_evaluation(inputs.evaluation, money),
         warnings=tuple(warnings[:MOST_WARNINGS]),
         warnings_left_out=max(0, len(warnings) - MOST_WARNINGS),
         lineage=_lineage(record, inputs.metadata, with_cash=inputs.cash is not None),
@@ -218,7 +177,7 @@ def _notices(record: Recommendation, evaluation: Evaluation, metadata: Metadata)
     return tuple(notices)
 
 
-def _figures(record: Recommendation, money: Money) -> tuple[Figure, ...]:
+def _figures(record: Recommendation, payout: str, money: Money) -> tuple[Figure, ...]:
     figures: list[Figure] = []
     if record.status == "infeasible":
         return ()
@@ -237,7 +196,8 @@ def _figures(record: Recommendation, money: Money) -> tuple[Figure, ...]:
         if record.expected_secondary_prizes is not None:
             note = f"and {money.short(record.expected_secondary_prizes)} of other prizes"
         cost = record.expected_jackpot_payout
-        figures.append(Figure("Expected jackpot cost", money.short(cost), cost, note))
+        name = "Expected top-up of the pool" if payout == "rollover" else "Expected jackpot cost"
+        figures.append(Figure(name, money.short(cost), cost, note))
     return tuple(figures)
 
 
@@ -318,51 +278,6 @@ def _elasticity(record: Recommendation, money: Money) -> Table:
     )
     columns = ("Jackpot", "Elasticity", "90% band", "Sales at +10%")
     return Table("Elasticity of sales to the jackpot", columns, rows, frozenset({1, 2, 3}))
-
-
-def _forecasters(evaluation: Evaluation) -> Table:
-    def row(name: str, score: Score) -> tuple[Cell, ...]:
-        covers = "" if score.coverage_90_pct is None else f"{score.coverage_90_pct:.1f}%"
-        bias = f"{score.bias_pct:+.1f}%".replace("-", MINUS)
-        return Cell(name), Cell(f"{score.wmape_pct:.1f}%"), Cell(f"{score.mase:.2f}"), Cell(covers), Cell(bias)
-
-    return Table(
-        "Errors over the back-test",
-        ("Forecaster", "wMAPE", "MASE", "90% coverage", "Bias"),
-        (
-            row(f"{evaluation.model.name} (this model)", evaluation.model),
-            *(row(score.name, score) for _, score in sorted(evaluation.baselines.items())),
-        ),
-        frozenset({1, 2, 3, 4}),
-    )
-
-
-def _gates(evaluation: Evaluation) -> Table:
-    rows = tuple(
-        (
-            Cell(gate.name),
-            Cell("✓ Passed", "good") if gate.passed else Cell("✕ Failed", "bad"),
-            Cell("" if gate.value is None else f"{gate.value:.4g}".replace("-", MINUS)),
-            Cell(gate.must),
-            Cell(gate.reason),
-        )
-        for gate in evaluation.gates
-    )
-    return Table("Gates of the model", ("Gate", "Verdict", "Figure", "Must be", "Reason"), rows, frozenset({2}))
-
-
-def _backtest(evaluation: Evaluation) -> str:
-    words = (
-        f"{evaluation.n_test} draws from {short_date(evaluation.first_test_date)} to "
-        f"{short_date(evaluation.last_test_date)}, each forecast from the draws before it, after {evaluation.n_train} "
-        "to learn from."
-    )
-    n = evaluation.specials.n
-    if n:
-        error = evaluation.specials.mape_pct
-        missed = "" if error is None else f" (mean error {error:.1f}%)"
-        words += f" {n} special {'draw' if n == 1 else 'draws'} in that time{missed} count in no other figure."
-    return words
 
 
 def _lineage(record: Recommendation, metadata: Metadata, *, with_cash: bool) -> Table:

@@ -105,7 +105,8 @@ def test_a_model_that_is_not_fitted_has_no_files() -> None:
 
 def test_a_forecast_needs_neither_scipy_nor_scikit_learn() -> None:
     code = (
-        "import sys, jackpot.demand.storage, jackpot.demand.backtest, jackpot.demand.spline, jackpot.demand.log_log;"
+        "import sys, jackpot.demand.storage, jackpot.evaluation.backtest, jackpot.demand.combination;"
+        "import jackpot.demand.boosting, jackpot.demand.log_log;"
         "print([m for m in ('scipy', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
