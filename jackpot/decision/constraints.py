@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..market.schema import PayoutRatio
 from ..records import ConstraintState
-from .cash_floor import chance_of_floor
+from .cash_floor import Outlook, RatioPlan, chance_of_floor, law_now, with_cash
 from .grid import StepGrid
-from .payout_ratio import ratio_test
-from .promise import Mask, Promise, RatioLimit, Side
+from .payout_ratio import Timeline, ledger_of, surplus, timeline
+from .plan import candidates, make_plan, ratio_ahead
+from .promise import ROUNDING, Mask, Promise, Side
 from .situation import Array, Situation
 
 _CHEAP_NODES = 1001
@@ -53,6 +55,7 @@ class Constraints:
     promises: tuple[Promise, ...]
     unchecked: tuple[ConstraintState, ...]
     warnings: tuple[str, ...]
+    outlook: Outlook
 
     def kept(self, grid: StepGrid, index: npt.ArrayLike) -> dict[str, Mask]:
         """Return by name which grid indices keep each constraint."""
@@ -75,13 +78,8 @@ def money(situation: Situation, amount: float) -> str:
 
 def constraints_of(situation: Situation, grid: StepGrid) -> Constraints:
     """Return the constraints that a market's file puts on the draw."""
-    payout, cash = _payout(situation, grid), _cash(situation, grid)
-    return Constraints(
-        _bounds(situation, grid),
-        (*payout.promises, *cash.promises),
-        (*payout.unchecked, *cash.unchecked),
-        (*payout.warnings, *cash.warnings),
-    )
+    promises, unchecked, warnings, outlook = _promises(situation, grid)
+    return Constraints(_bounds(situation, grid), tuple(promises), tuple(unchecked), tuple(warnings), outlook)
 
 
 def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
@@ -108,58 +106,95 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
     return tuple(result)
 
 
-@dataclass(frozen=True)
-class _Found:
-    promises: tuple[Promise, ...] = ()
-    unchecked: tuple[ConstraintState, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def _payout(situation: Situation, grid: StepGrid) -> _Found:
-    rule = situation.market.regulation.payout_ratio
-    if rule is None:
-        return _Found()
-    test = ratio_test(situation, rule)
-    when = "over the year, tested at its end" if rule.tested == "year_end" else f"over {rule.window_draws} draws"
-    promises, unchecked = [], []
-    limits: list[tuple[str, float | None, Side, str]] = [
-        ("payout_ratio_floor", rule.floor, 1, "at least"),
-        ("payout_ratio_ceiling", rule.ceiling, -1, "at most"),
-    ]
-    for name, limit, side, words in limits:
-        if limit is None:
-            continue
-        text = f"{rule.basis} prizes are {words} {limit:.1%} of sales {when}, with {rule.confidence:.1%} confidence"
-        if test.unknown:
-            unchecked.append(_unchecked(name, text, test.unknown, limit))
-            continue
-        ratio = RatioLimit(limit, side, test)
-        nodes = _DEAR_NODES if test.dear else _CHEAP_NODES
-        promises.append(Promise(name, text, rule.confidence, ratio.chance, grid, nodes, ratio))
-    warnings = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
-    if test.missing_draws and not test.unknown:
-        warnings.append(
-            f"payout ratio: the history holds {test.ledger.draws} of the {rule.window_draws - 1} draws that count "
-            "beside this one, and the ratio is taken over those"
+def _promises(situation: Situation, grid: StepGrid) -> tuple[list[Promise], list[ConstraintState], list[str], Outlook]:
+    rule, cash = situation.market.regulation.payout_ratio, situation.market.cash
+    nodes = candidates(grid)
+    promises: list[Promise] = []
+    unchecked: list[ConstraintState] = []
+    warnings: list[str] = []
+    ratio = None
+    if rule is not None:
+        time = timeline(situation, rule)
+        ledger = ledger_of(situation, rule, _needed(rule, time))
+        plan = None
+        if not ledger.unknown:
+            if rule.contribution is not None:
+                nodes = np.union1d(nodes, _steady(situation, rule, grid))
+            ahead = ratio_ahead(situation, rule, ledger, time, nodes)
+            plan = make_plan(ahead, rule.confidence, certain=rule.basis == "accrued")
+            ratio = RatioPlan(rule, ledger, plan)
+            if ledger.missing_draws:
+                warnings.append(
+                    f"payout ratio: the history holds {rule.window_draws - 1 - ledger.missing_draws} of the "
+                    f"{rule.window_draws - 1} draws that count beside this one, and the ratio is taken over those"
+                )
+        limits: list[tuple[str, float | None, Side, str]] = [
+            ("payout_ratio_floor", rule.floor, 1, "at least"),
+            ("payout_ratio_ceiling", rule.ceiling, -1, "at most"),
+        ]
+        for name, limit, side, words in limits:
+            if limit is None:
+                continue
+            text = f"{rule.basis} prizes are {words} {limit:.1%} of sales {_when(rule)}"
+            text += f", with {rule.confidence:.1%} confidence"
+            if ratio is None:
+                unchecked.append(_unchecked(name, text, ledger.unknown, limit))
+                continue
+            chance = _attainable(situation, ratio)
+            promises.append(Promise(name, text, ratio.plan.promised, chance, grid, _CHEAP_NODES, limit, side))
+    outlook = Outlook(ratio, None)
+    if cash is None:
+        if situation.cash_now is not None:
+            warnings.append("cash figures were given, but the market file has no cash floor: they are not used")
+    else:
+        text = (
+            f"cash stays at or above {money(situation, cash.floor)} after each of the next {cash.horizon_draws} draws "
+            f"under the plan, with {cash.confidence:.1%} confidence"
         )
-    return _Found(tuple(promises), tuple(unchecked), tuple(warnings))
+        if situation.cash_now is None:
+            unchecked.append(_unchecked("cash_floor", text, "no cash figures were given", None))
+        else:
+            outlook = with_cash(situation, outlook, situation.cash_now, cash, nodes)
+            chance = chance_of_floor(situation, outlook, situation.cash_now, cash)
+            promises.append(Promise("cash_floor", text, cash.confidence, chance, grid, _DEAR_NODES))
+    unchecked_words = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
+    return promises, unchecked, [*unchecked_words, *warnings], outlook
 
 
-def _cash(situation: Situation, grid: StepGrid) -> _Found:
-    rule = situation.market.cash
-    if rule is None:
-        given = situation.cash_now is not None
-        unused = "cash figures were given, but the market file has no cash floor: they are not used"
-        return _Found(warnings=(unused,) if given else ())
-    text = (
-        f"cash stays at or above {money(situation, rule.floor)} after each of the next {rule.horizon_draws} draws "
-        f"if the jackpot is kept, with {rule.confidence:.1%} confidence"
-    )
-    if situation.cash_now is None:
-        state = _unchecked("cash_floor", text, "no cash figures were given", None)
-        return _Found(unchecked=(state,), warnings=(f"cash_floor was not checked: {state.reason}",))
-    chance = chance_of_floor(situation, situation.cash_now, rule)
-    return _Found(promises=(Promise("cash_floor", text, rule.confidence, chance, grid, _DEAR_NODES),))
+def _steady(situation: Situation, rule: PayoutRatio, grid: StepGrid) -> Array:
+    """Return the jackpots on either side of those that leave the surplus as it is, where contributions are counted.
+
+    Without them among its candidates a plan would have to waver round the jackpot that it could keep.
+    """
+    index = grid.spread(min(grid.pool, grid.last), grid.last, _CHEAP_NODES)
+    while True:
+        jackpots = grid.jackpots(index)
+        law = law_now(situation, jackpots)
+        added = (law.chance * surplus(rule, law.counted(rule.contribution), law.sales)).sum(axis=0)
+        crossed = np.flatnonzero(np.diff(added >= -ROUNDING * np.abs(added).max()))
+        if not len(crossed) or index[crossed[0] + 1] - index[crossed[0]] <= 1:
+            return np.unique(np.concatenate([jackpots[crossed], jackpots[crossed + 1]]))
+        index = grid.spread(int(index[crossed[0]]), int(index[crossed[0] + 1]), _CHEAP_NODES)
+
+
+def _when(rule: PayoutRatio) -> str:
+    if rule.tested == "year_end":
+        return "over the regulator's year, tested at its end"
+    dates = "each draw" if rule.tested == "each_draw" else "each month's last draw"
+    period = "the regulator's year" if rule.period_starts is None else f"a period of {rule.period_draws} draws"
+    return f"over {rule.window_draws} draws at {dates} of {period}, jointly"
+
+
+def _needed(rule: PayoutRatio, time: Timeline) -> int:
+    """Return how many of the last draws the tests ahead count: the window's, or those of the year so far."""
+    return time.past if rule.tested == "year_end" else rule.window_draws - 1
+
+
+def _attainable(situation: Situation, ratio: RatioPlan) -> Callable[[Array], Array]:
+    def chance(jackpots: Array) -> Array:
+        return ratio.look(situation, jackpots).attainable
+
+    return chance
 
 
 def _unchecked(name: str, text: str, reason: str, limit: float | None) -> ConstraintState:

@@ -1,4 +1,4 @@
-"""A rule on what happens at a jackpot, to be kept with a probability."""
+"""A rule on what happens after a jackpot, to be kept with a probability."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .grid import StepGrid
-from .payout_ratio import RatioTest
 from .situation import Array
 
 Mask = npt.NDArray[np.bool_]
@@ -19,26 +18,9 @@ Side = Literal[1, -1]
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class RatioLimit:
-    """A floor (side 1) under the payout ratio of a test, or a ceiling (side -1) over it."""
-
-    limit: float
-    side: Side
-    test: RatioTest
-
-    def chance(self, jackpots: Array) -> Array:
-        """Return the probability that each jackpot keeps it."""
-        return self.test.chance(jackpots, self.limit, self.side)
-
-    def attainable(self, jackpots: Array, confidence: float) -> Array:
-        """Return the strictest limit that each jackpot keeps with a confidence."""
-        return self.test.attainable(jackpots, confidence, self.side)
-
-
 @dataclass
 class Promise:
-    """A rule on what happens at a jackpot, to be kept with `confidence`; `chance_at` says with which it is kept.
+    """A rule on what happens from a jackpot on, kept if `chance_at` reaches `confidence`.
 
     `chance` works on the step grid from a thin set of nodes: between two nodes on the same side of the confidence it
     interpolates, between two on different sides it bisects down to the step, so that every edge is exact.
@@ -50,8 +32,9 @@ class Promise:
     chance_at: Callable[[Array], Array]
     grid: StepGrid
     nodes: int
-    ratio: RatioLimit | None = None
-    """The ratio that is promised; None for cash, of which no figure may leave this place."""
+    limit: float | None = None
+    """The payout ratio that is promised; None for cash, of which no figure may leave this place."""
+    side: Side = 1
     known: dict[int, float] = field(default_factory=dict)
 
     def chance(self, index: npt.ArrayLike) -> Array:

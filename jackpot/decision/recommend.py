@@ -25,12 +25,14 @@ from ..records import (
     NearOptimal,
     Recommendation,
 )
-from .cash_floor import cash_outlook
+from .cash_floor import RatioPlan, cash_outlook
 from .constraints import Bound, Constraints, constraints_of, money
 from .contract import CURVE_COLUMNS, Decision
+from .explain import attainable, planned_path, ratio_kept, ratio_shadow_price
 from .grid import StepGrid, step_grid
 from .infeasible import infeasibility
 from .promise import Promise
+from .rollout import Rollout
 from .search import Optimum, optimise
 from .seed_rule import seed_rule
 from .situation import Array, Situation, situate
@@ -67,13 +69,16 @@ def decide(
     trouble: Infeasibility | None = None
     chosen = optimum.best
     if chosen is None:
-        trouble, shown = infeasibility(situation, grid, constraints, optimum)
+        trouble, shown = infeasibility(grid, constraints, optimum)
     else:
         shown = chosen
     jackpot = float(grid.jackpots(shown))
     row = optimum.table.loc[shown]
     binding = optimum.binding()
+    ratio = constraints.outlook.ratio
+    ahead = constraints.outlook.roll(situation, jackpot, market.decision.horizon_draws)
     best = None if chosen is None else float(row["expected_value"])
+    worth = None if chosen is None else float(row["objective"])
     told = chosen is not None
     recommendation = Recommendation(
         market=market.market,
@@ -81,7 +86,7 @@ def decide(
         currency=market.currency,
         draw_date=situation.date.isoformat(),
         as_of=as_of.isoformat(),
-        status="recommended" if told else "infeasible",
+        status="infeasible" if not told else "restoring" if optimum.restoring else "recommended",
         jackpot=jackpot if told else None,
         expected_value=best,
         expected_value_90=(float(row["value_low_90"]), float(row["value_high_90"])) if told else None,
@@ -98,16 +103,20 @@ def decide(
         win_probability=float(row["win_probability"]) if told else None,
         near_optimal=_near_optimal(situation, grid, optimum),
         binding_constraint=max(binding, key=binding.__getitem__) if binding else None,
-        constraints=_states(situation, grid, constraints, shown, binding),
+        constraints=_states(situation, grid, constraints, optimum, shown, binding, ahead),
         elasticity=_elasticity(situation, grid, jackpot),
-        keep_last=_keep_last(situation, grid, constraints, best),
-        seed_rule=_seed_rule(situation, grid, constraints, seed_demand, best),
+        keep_last=_keep_last(situation, grid, constraints, worth),
+        seed_rule=_seed_rule(situation, grid, constraints, seed_demand, worth),
+        attainable=attainable(situation, ratio, jackpot) if ratio is not None else (),
+        planned_path=planned_path(situation, ratio, ahead) if ahead is not None else (),
         infeasibility=trouble,
         model=model.model_copy(update={"extrapolated": jackpot > demand.largest_seen}),
         warnings=_warnings(situation, (*warnings, *map(str, history.problems)), constraints, jackpot, cash),
         metadata=inputs,
     )
-    return Decision(recommendation, _curve(grid, constraints, optimum, shown), cash_outlook(situation, jackpot))
+    return Decision(
+        recommendation, _curve(grid, constraints, optimum, shown), cash_outlook(situation, constraints.outlook, jackpot)
+    )
 
 
 def _near_optimal(situation: Situation, grid: StepGrid, optimum: Optimum) -> NearOptimal | None:
@@ -118,7 +127,13 @@ def _near_optimal(situation: Situation, grid: StepGrid, optimum: Optimum) -> Nea
 
 
 def _states(
-    situation: Situation, grid: StepGrid, constraints: Constraints, shown: int, binding: dict[str, float]
+    situation: Situation,
+    grid: StepGrid,
+    constraints: Constraints,
+    optimum: Optimum,
+    shown: int,
+    binding: dict[str, float],
+    ahead: Rollout | None,
 ) -> tuple[ConstraintState, ...]:
     jackpots = grid.jackpots([shown])
     step = ConstraintState(
@@ -128,9 +143,17 @@ def _states(
         limit=grid.step,
         unit="currency",
     )
-    bounds = [_bound_state(bound, jackpots, binding) for bound in constraints.bounds]
-    promises = [_promise_state(promise, jackpots, shown, binding) for promise in constraints.promises]
+    bounds = [_bound_state(bound, jackpots, binding, _slope(optimum, grid, shown)) for bound in constraints.bounds]
+    ratio = constraints.outlook.ratio
+    promises = [_promise_state(situation, promise, shown, binding, ratio, ahead) for promise in constraints.promises]
     return (*bounds[:2], step, *bounds[2:], *promises, *constraints.unchecked)
+
+
+def _slope(optimum: Optimum, grid: StepGrid, shown: int) -> float:
+    """Return the most that the next jackpot up or down would add to the objective, per unit of currency."""
+    objective = optimum.table["objective"]
+    beside = [float(objective.loc[i]) for i in (shown - 1, shown + 1) if i in objective.index]
+    return max([0.0, *((one - float(objective.loc[shown])) / grid.step for one in beside)])
 
 
 def _status(kept: bool, binds: bool) -> Literal["kept", "binding", "violated"]:
@@ -139,34 +162,43 @@ def _status(kept: bool, binds: bool) -> Literal["kept", "binding", "violated"]:
     return "binding" if binds else "kept"
 
 
-def _bound_state(bound: Bound, jackpots: Array, binding: dict[str, float]) -> ConstraintState:
+def _bound_state(bound: Bound, jackpots: Array, binding: dict[str, float], slope: float) -> ConstraintState:
+    status = _status(bool(bound.keeps(jackpots)[0]), bound.name in binding)
     return ConstraintState(
         name=bound.name,
         description=bound.description,
-        status=_status(bool(bound.keeps(jackpots)[0]), bound.name in binding),
+        status=status,
         limit=bound.limit,
         value=float(bound.measured(jackpots)[0]),
         distance=float(bound.distance(jackpots)[0]),
         unit="currency",
+        shadow_price=slope if status == "binding" else None,
     )
 
 
-def _promise_state(promise: Promise, jackpots: Array, shown: int, binding: dict[str, float]) -> ConstraintState:
+def _promise_state(
+    situation: Situation,
+    promise: Promise,
+    shown: int,
+    binding: dict[str, float],
+    ratio: RatioPlan | None,
+    ahead: Rollout | None,
+) -> ConstraintState:
     status = _status(bool(promise.keeps([shown])[0]), promise.name in binding)
-    if promise.ratio is None:
+    if promise.limit is None or ratio is None or ahead is None:
         return ConstraintState(name=promise.name, description=promise.description, status=status)
-    ratio = promise.ratio
-    attainable = float(ratio.attainable(jackpots, promise.confidence)[0])
+    kept = ratio_kept(ratio, ahead, promise.side)
     return ConstraintState(
         name=promise.name,
         description=promise.description,
         status=status,
-        limit=ratio.limit,
-        value=attainable,
-        distance=ratio.side * (attainable - ratio.limit),
+        limit=promise.limit,
+        value=kept,
+        distance=promise.side * (kept - promise.limit),
         unit="share",
-        reason=f"kept with {float(ratio.chance(jackpots)[0]):.1%} probability; `value` is the ratio that is kept with "
-        f"{promise.confidence:.1%}",
+        reason=f"from here it can be kept with {float(promise.chance([shown])[0]):.1%} probability at best; `value` is "
+        f"the ratio that the plan keeps at every test left in the period with {ratio.plan.confidence:.1%}",
+        shadow_price=ratio_shadow_price(situation, ratio) if status == "binding" else None,
     )
 
 
@@ -178,32 +210,33 @@ def _elasticity(situation: Situation, grid: StepGrid, jackpot: float) -> tuple[E
     )
 
 
-def _keep_last(situation: Situation, grid: StepGrid, constraints: Constraints, best: float | None) -> Alternative:
+def _keep_last(situation: Situation, grid: StepGrid, constraints: Constraints, worth: float | None) -> Alternative:
     last = situation.last_jackpot
     jackpot = float(grid.jackpots(grid.nearest(last)))
     moved = "" if jackpot == last else f"the last jackpot, {money(situation, last)}, moved to the step grid"
-    return _alternative(situation, constraints, jackpot, moved, best)
+    return _alternative(situation, constraints, jackpot, moved, worth)
 
 
 def _seed_rule(
-    situation: Situation, grid: StepGrid, constraints: Constraints, seed_demand: Demand | None, best: float | None
+    situation: Situation, grid: StepGrid, constraints: Constraints, seed_demand: Demand | None, worth: float | None
 ) -> Alternative:
     cap = situation.market.jackpot.cap
     answer = seed_rule(situation, seed_demand, float(grid.jackpots(grid.last)) if cap is None else cap)
     if answer.jackpot is None:
         return Alternative(jackpot=None, expected_value=None, gain=None, feasible=False, reason=answer.reason)
-    return _alternative(situation, constraints, answer.jackpot, answer.reason, best)
+    return _alternative(situation, constraints, answer.jackpot, answer.reason, worth)
 
 
 def _alternative(
-    situation: Situation, constraints: Constraints, jackpot: float, reason: str, best: float | None
+    situation: Situation, constraints: Constraints, jackpot: float, reason: str, worth: float | None
 ) -> Alternative:
     value = float(values(situation, np.array([jackpot]))["expected_value"].iloc[0])
+    objective = value + float(constraints.outlook.after(situation, np.array([jackpot]))[0])
     broken = constraints.broken(jackpot)
     reasons = [reason] if reason else []
     if broken:
         reasons.append(f"it breaks {', '.join(broken)}")
-    gain = None if best is None else best - value
+    gain = None if worth is None else worth - objective
     return Alternative(jackpot=jackpot, expected_value=value, gain=gain, feasible=not broken, reason="; ".join(reasons))
 
 

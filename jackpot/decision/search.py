@@ -17,14 +17,17 @@ _WHOLE = 1001
 _COARSE = 400
 _FINE = 16
 _GAIN = 1e-9
+RATIO = frozenset({"payout_ratio_floor", "payout_ratio_ceiling"})
+"""Promises that have the plan; where there is none of them, the cash floor has it."""
 
 
 @dataclass(frozen=True)
 class Optimum:
     """The table of values by grid index, which of its rows keep each constraint, and where the best ones lie.
 
-    `best` is the feasible index of the highest value, None where nothing is feasible; `near` the unbroken run of
-    feasible indices round it within the near-optimal share.
+    `best` is the feasible index that is worth most, this draw and what it leads to; None where the bounds leave
+    nothing. Where they do, but no jackpot keeps every promise, it is the most confident one, and `restoring`. `near`
+    is the unbroken run of feasible indices round it within the near-optimal share of the draw's value.
     """
 
     table: pd.DataFrame
@@ -32,6 +35,7 @@ class Optimum:
     feasible: Mask
     best: int | None
     near: tuple[int, int] | None
+    restoring: bool = False
 
     def without(self, removed: str) -> Mask:
         """Return which rows keep every constraint but the one named."""
@@ -44,15 +48,20 @@ class Optimum:
         Where several stand in the way of the same better jackpots, so that removing one alone adds nothing, it is
         those that the best row of all breaks, each with all that could be gained.
         """
-        if self.best is None:
+        if self.best is None or self.restoring:
             return {}
+        objective = self.table["objective"]
+        best = float(objective.loc[self.best])
+        least = _GAIN * abs(float(self.table["expected_value"].loc[self.best]))
+        planned = self.kept.keys() & RATIO or self.kept.keys() & {"cash_floor"}
+        gains = {name: float(objective[self.without(name)].max()) - best for name in self.kept if name not in planned}
+        # Without its plan a promise asks for nothing, and the draw's own value decides.
         value = self.table["expected_value"]
-        best = float(value.loc[self.best])
-        least = _GAIN * abs(best)
-        gains = {name: float(value[self.without(name)].max()) - best for name in self.kept}
+        for name in sorted(planned):
+            gains[name] = float(value[self.without(name)].max()) - float(value.loc[self.best])
         alone = {name: gain for name, gain in gains.items() if gain > least}
-        top = int(value.to_numpy().argmax())
-        together = {name: float(value.iloc[top]) - best for name, mask in self.kept.items() if not mask[top]}
+        top = int(objective.to_numpy().argmax())
+        together = {name: float(objective.iloc[top]) - best for name, mask in self.kept.items() if not mask[top]}
         return alone or {name: gain for name, gain in together.items() if gain > least}
 
 
@@ -64,7 +73,7 @@ def optimise(situation: Situation, grid: StepGrid, constraints: Constraints) -> 
     steps: values are smooth in the jackpot. A simulated promise that was interpolated there is computed before it is
     believed.
     """
-    table = value_table(situation, grid, _first_nodes(situation, grid, constraints))
+    table = _table(situation, grid, constraints, _first_nodes(situation, grid, constraints))
     while True:
         found = _read(situation, grid, constraints, table)
         if found.best is not None and not all(promise.verified(found.best) for promise in constraints.promises):
@@ -72,7 +81,17 @@ def optimise(situation: Situation, grid: StepGrid, constraints: Constraints) -> 
         new = _open_gaps(found)
         if not len(new):
             return found
-        table = pd.concat([table, value_table(situation, grid, new)]).sort_index()
+        table = pd.concat([table, _table(situation, grid, constraints, new)]).sort_index()
+
+
+def _table(situation: Situation, grid: StepGrid, constraints: Constraints, index: Index) -> pd.DataFrame:
+    """Return the values of the draw, the `objective` (with what each jackpot leads to) and the restoring `score`."""
+    table = value_table(situation, grid, index)
+    jackpots = grid.jackpots(index)
+    look = constraints.outlook.look(situation, jackpots)
+    table["objective"] = table["expected_value"] + constraints.outlook.after(situation, jackpots, look)
+    table["score"] = 0.0 if look is None else look.score
+    return table
 
 
 def _first_nodes(situation: Situation, grid: StepGrid, constraints: Constraints) -> Index:
@@ -94,11 +113,17 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
     index = table.index.to_numpy()
     kept = constraints.kept(grid, index)
     feasible = np.logical_and.reduce(list(kept.values()))
-    if not feasible.any():
+    allowed = np.logical_and.reduce([kept[bound.name] for bound in constraints.bounds])
+    objective, value = table["objective"].to_numpy(), table["expected_value"].to_numpy()
+    if not allowed.any():
         return Optimum(table, kept, feasible, None, None)
-    value = table["expected_value"].to_numpy()
-    best = int(np.where(feasible, value, -np.inf).argmax())
-    close = feasible & (value >= value[best] - situation.market.decision.near_optimal_share * abs(value[best]))
+    if not feasible.any():
+        missed = sum(np.maximum(one.confidence - one.chance(index), 0.0) for one in constraints.promises)
+        order = np.lexsort((-objective, -table["score"].to_numpy().round(6), np.round(missed, 4)))
+        best = int(order[allowed[order]][0])
+        return Optimum(table, kept, feasible, int(index[best]), None, restoring=True)
+    best = int(np.where(feasible, objective, -np.inf).argmax())
+    close = feasible & (objective >= objective[best] - situation.market.decision.near_optimal_share * abs(value[best]))
     breaks = np.flatnonzero(~close)
     low = int(breaks[breaks < best].max(initial=-1)) + 1
     high = int(breaks[breaks > best].min(initial=len(value))) - 1
@@ -108,8 +133,10 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
 def _open_gaps(found: Optimum) -> Index:
     """Return the indices that split the gaps which matter."""
     index = found.table.index.to_numpy()
-    if found.best is None or found.near is None:
+    if found.best is None:
         rows = [int(row) for row in _most_promising(found)]
+    elif found.near is None:
+        rows = [int(np.searchsorted(index, found.best))]
     else:
         rows = [int(np.searchsorted(index, at)) for at in (found.best, *found.near)]
         rows += [int(row) for row in np.flatnonzero(np.diff(found.feasible.astype(np.int8)))]

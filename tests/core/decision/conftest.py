@@ -55,7 +55,7 @@ def market(**parts):
             "time_zone": "Europe/London",
             "draw_days": [{"starts": dt.date(2020, 1, 1), "weekdays": ["sat"]}],
         },
-        "decision": {"samples": 200},
+        "decision": {"samples": 200, "horizon_draws": 8},
         "history": {"uri": "test.csv"},
     }
     for key, value in parts.items():

@@ -1,0 +1,313 @@
+"""The decision engine against known answers: `make bench-decision`.
+
+England as in jackpot/decision's docs: margin is sales less jackpots less 25% less 30%, a floor of 0.40, mean sales of
+11.75M (J / 15M)^b with mean-one log-normal noise of log-sd 0.08, wins Poisson.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import resource
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.report import Figure, finish
+from jackpot.decision.constraints import constraints_of
+from jackpot.decision.grid import step_grid
+from jackpot.decision.plan import Ahead, make_plan
+from jackpot.decision.programme import Cells, Policy, Programme, Stage
+from jackpot.decision.recommend import decide
+from jackpot.decision.simulate import simulate_policy
+from jackpot.decision.situation import Array, Situation, situate
+from jackpot.demand.base import Demand, Elasticity
+from jackpot.history.contract import History
+from jackpot.market.schema import Market
+from jackpot.records import InputHashes, ModelNote
+
+NODES = np.r_[np.arange(5, 30.1, 2.5), 35, 40, 45, 50] * 1e6
+WIDER = np.r_[NODES, np.array([60, 80, 100, 150, 200]) * 1e6]
+ELASTICITIES = (0.1, 0.2, 0.3, 0.5)
+START = dt.date(2026, 1, 3)
+
+
+class England(Demand):
+    """Constant elasticity with AR(1) noise in the logs, of mean one."""
+
+    largest_seen = 1e12
+
+    def __init__(self, b: float, ar1: float = 0.0) -> None:
+        self.b, self.ar1 = b, ar1
+
+    def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
+        """Return mean sales."""
+        return np.tile(11.75e6 * (jackpots / 15e6) ** self.b, (len(dates), 1))
+
+    def quantiles(self, jackpots: Array, dates: pd.DatetimeIndex, q: Array) -> Array:
+        """Return quantiles of sales."""
+        from scipy.special import ndtri
+
+        return np.asarray(self.mean(jackpots, dates) * np.exp(0.08 * ndtri(q) - 0.08**2 / 2)[:, None, None])
+
+    def sample(self, jackpots: Array, dates: pd.DatetimeIndex, samples: int, seed: int) -> Array:
+        """Return joint draws of sales."""
+        noise = np.random.default_rng(seed).standard_normal((samples, len(dates)))
+        for t in range(1, len(dates)):
+            noise[:, t] = self.ar1 * noise[:, t - 1] + np.sqrt(1 - self.ar1**2) * noise[:, t]
+        return np.asarray(self.mean(jackpots, dates) * np.exp(0.08 * noise - 0.08**2 / 2)[:, :, None])
+
+    def elasticity(self, jackpots: Array) -> list[Elasticity]:
+        """Return the elasticity."""
+        return [Elasticity(float(jackpot), self.b, self.b, self.b) for jackpot in jackpots]
+
+
+def england(b: float, samples: int = 1000, step: float = 5e5, cap: float = 50e6, **rule: object) -> Situation:
+    """Return England before a named period, its ledger of 250M in 600M spread evenly over 51 draws."""
+    given = {"floor": 0.4, "basis": "realised", **rule}
+    if given["basis"] == "accrued":
+        given["contribution"] = {"share_of_sales": 0.25}
+    if given.get("tested") != "year_end":
+        given["period_starts"] = START
+    market = Market.model_validate(
+        {
+            "market": "england",
+            "title": "England",
+            "country": "GB",
+            "currency": "GBP",
+            "prices": [{"starts": dt.date(2020, 1, 1), "price": 2.5}],
+            "game": {"payout": "per_winner", "jackpot_odds_one_in": 1 / 2.2e-8, "secondary_share_of_sales": 0.25},
+            "jackpot": {"start": 5e6, "cap": cap, "step": step},
+            "calendar": {
+                "time_zone": "Europe/London",
+                "draw_days": [{"starts": dt.date(2020, 1, 1), "weekdays": ["sat"]}],
+            },
+            "costs": {"variable_share_of_sales": 0.30},
+            "regulation": {"payout_ratio": given},
+            "decision": {"samples": samples},
+            "history": {"uri": "england.csv"},
+        }
+    )
+    # The jackpot at which 600M of sales accrue 250M beside the 25%.
+    jackpot = (250 / 600 - 0.25) * 2.5 / 2.2e-8
+    table = pd.DataFrame(
+        {
+            "draw": np.arange(1, 52),
+            "draw_date": pd.date_range(end="2025-12-27", periods=51, freq="7D"),
+            "jackpot": jackpot,
+            "sales": 600e6 / 51,
+            "special": pd.array([""] * 51, dtype="string"),
+            "jackpot_winners": pd.array([pd.NA] * 51, dtype="Int64"),
+            "jackpot_paid": 100e6 / 51,
+            "secondary_paid": 150e6 / 51,
+            "pool": np.nan,
+        }
+    )
+    history = History(market, table, (), pd.DataFrame(), "england.csv", None, None)
+    return situate(market, history, England(b), dt.date(2025, 12, 29), None)
+
+
+def law(b: float, floor: float, nodes: Array, *, accrued: bool = False) -> tuple[Array, Array, Array]:
+    """Return what a draw adds to the surplus, with which chance, and its value."""
+    z, weight = np.polynomial.hermite_e.hermegauss(7)
+    sales = 11.75e6 * (nodes / 15e6) ** b * np.exp(0.08 * z[:, None] - 0.08**2 / 2)
+    weight = np.broadcast_to((weight / weight.sum())[:, None], sales.shape)
+    mean = sales * 2.2e-8 / 2.5
+    reward = (weight * (0.45 * sales - mean * nodes)).sum(axis=0)
+    if accrued:
+        return sales * (0.25 - floor) + mean * nodes, weight, reward
+    added, chance, one = [], [], np.exp(-mean)
+    for n in range(9):
+        added.append(n * nodes + (0.25 - floor) * sales)
+        chance.append(weight * one)
+        one = one * mean / (n + 1)
+    return np.concatenate(added), np.concatenate(chance), reward
+
+
+def table_figures() -> list[Figure]:
+    """England's table, by the engine's own programme."""
+    figures = []
+
+    def near(what: str, value: float, want: float) -> None:
+        figures.append(Figure(f"{what}: {value:.3f}, known {want:g}; difference", abs(value - want), "", "<= 0.01"))
+
+    wanted = {"best": (0.971, 0.975, 0.986, 0.994), "kept": (0.75, 0.82, 0.88, 0.94)}
+    for i, b in enumerate(ELASTICITIES):
+        year = [Stage(*law(b, 0.4, NODES), low=0.0 if t == 51 else -np.inf, last=t == 51) for t in range(52)]
+        ahead = Ahead(NODES, pd.DatetimeIndex([]), NODES, (), tuple(year), 0, 0.0, 0.0)
+        free = make_plan(ahead, 0.95, restore=False)
+        forced = make_plan(ahead, 0.95)
+        near(f"year end, attainable, b {b}", free.attainable_at_start, wanted["best"][i])
+        near(f"year end, value at 95%, b {b}", float(free.worth.value[0]) / ahead.free_value, wanted["kept"][i])
+        share = float(forced.worth.value[0]) / ahead.free_value
+        figures.append(Figure(f"year end, value at 95% with restoring, b {b}", share, "", ">= 0"))
+    rolling = (
+        (0.40, NODES, ELASTICITIES, (0.42, 0.45, 0.45, 0.49)),
+        (0.35, NODES, (0.1, 0.3, 0.5), (0.89, 0.91, 0.93)),
+        (0.32, NODES, (0.1, 0.3, 0.5), (0.97, 0.98, 0.99)),
+        (0.40, WIDER, (0.1, 0.3, 0.5), (0.48, 0.53, 0.60)),
+    )
+    for floor, nodes, elasticities, best in rolling:
+        even = (250e6 - floor * 600e6) / 51
+        for b, want in zip(elasticities, best, strict=True):
+            stages = [Stage(*law(b, floor, nodes), 0.0, drop=even if t else 0.0, last=t == 51) for t in range(52)]
+            programme = Programme(stages, Cells.over(-150e6, 200e6, 4000))
+            chance = programme.cells.read(programme.attainable[0, 0], np.array([51 * even]))[0]
+            near(f"rolling, floor {floor}, cap {nodes[-1] / 1e6:.0f}M, b {b}", float(chance), want)
+    for b, want in zip(ELASTICITIES, (0.835, 0.919, 0.968, 1.0), strict=True):
+        steady = [Stage(*law(b, 0.4, NODES, accrued=True), low=0.0, last=t == 51) for t in range(52)]
+        ahead = Ahead(NODES, pd.DatetimeIndex([]), NODES, (), tuple(steady), 0, 0.0, 0.0, False)
+        plan = make_plan(ahead, 0.95, certain=True)
+        near(f"accrued, value kept, b {b}", float(plan.worth.value[0]) / ahead.free_value, want)
+    return figures
+
+
+def runs_figures(runs: int) -> list[Figure]:
+    """Policies over 104 draws: breaches of the engine against the stated risk, or what is attainable."""
+    figures = []
+    policies: dict[str, float | str] = {
+        "plan": "plan",
+        "seed_rule": "seed_rule",
+        "17.5M": 17.5e6,
+        "last": "last_jackpot",
+    }
+    for rule in ({"tested": "year_end"}, {"basis": "accrued"}, {"tested": "each_draw", "floor": 0.32}, {}):
+        for b in ELASTICITIES if "tested" in rule and rule["tested"] == "year_end" else (0.1, 0.5):
+            situation = england(b, **rule)
+            started = time.perf_counter()
+            found = simulate_policy(situation, England(b), NODES, policies, runs, 104, 7)
+            seconds = time.perf_counter() - started
+            name = f"{rule or 'each_draw, floor 0.4'}, b {b}"
+            plan = found["plan"]
+            for i, (rate, error) in enumerate(zip(plan.breach, plan.breach_error, strict=True)):
+                allowed = max(0.05, 1 - plan.attainable[i] + 0.02)
+                figures.append(
+                    Figure(
+                        f"{name}: breach in period {i + 1}, less its error",
+                        rate - 1.96 * error,
+                        "",
+                        f"<= {allowed:.3f}",
+                    )
+                )
+            figures.append(Figure(f"{name}: runs without an answer", plan.no_answer, "", "<= 0"))
+            figures.append(
+                Figure(f"{name}: the seed's rule without an answer", found["seed_rule"].no_answer, "", ">= 0")
+            )
+            figures.append(Figure(f"{name}: {runs} runs of 104 draws, 4 policies", seconds, "s", "<= 60"))
+    for jackpot, want in ((17e6, (24e6, 38e6)), (30e6, (81e6, 128e6))):
+        situation = england(0.3, tested="year_end")
+        found = simulate_policy(situation, England(0.3, 0.4), NODES, {"held": jackpot}, 20 * runs, 52, 3)["held"]
+        for quantile, known in zip((1, 0), want, strict=True):
+            cash = 5e6 - found.lowest_cash[quantile]
+            what = f"least cash for {jackpot / 1e6:.0f}M at {(95, 99)[1 - quantile]}%"
+            figures.append(Figure(f"{what}, error", abs(cash / known - 1), "", "<= 0.05"))
+    return figures
+
+
+def exact(
+    outcomes: list[list[tuple[float, float]]],
+    reward: Array,
+    ledger: tuple[float, ...],
+    draws: int,
+    multiplier: float,
+    action: Callable[[int, float], int] | None = None,
+) -> float:
+    """Return the objective of the best policy over the whole ledger of a small market, or of a given one.
+
+    `ledger` holds as many draws as the window, which is tested at each draw; a policy acts on the draw and their sum.
+    """
+
+    @cache
+    def best(t: int, last: tuple[float, ...]) -> tuple[float, float, float]:
+        if t == draws:
+            return multiplier, 0.0, 1.0
+        answers = []
+        for jackpot in range(len(outcomes)) if action is None else (action(t, sum(last)),):
+            value, kept = float(reward[jackpot]), 0.0
+            for added, chance in outcomes[jackpot]:
+                whole = (*last[1:], added)
+                after = best(t + 1, whole)
+                value += chance * after[1]
+                kept += chance * after[2] * (sum(whole) >= 0)
+            answers.append((value + multiplier * kept, value, kept))
+        return max(answers)
+
+    return best(0, ledger)[0]
+
+
+def small_figures(count: int) -> list[Figure]:
+    """Small markets, window 4: what the programme's policy loses over the whole ledger, planned once at the start.
+
+    In 4 draws nothing that it decides leaves the window, and the sum is all that matters; in 12 it is a summary.
+    """
+    losses: dict[int, list[float]] = {4: [], 12: []}
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        wins = np.array([0.0, rng.uniform(4, 8), rng.uniform(9, 14)])
+        reward, cost = np.sort(rng.uniform(0, 3, 3))[::-1], float(rng.uniform(0.8, 1.6))
+        ledger = (0.0, *(float(one) for one in rng.uniform(-1.0, 1.5, 3)))
+        outcomes = [[(-cost, 0.75), (float(win) - cost, 0.25)] for win in wins]
+        increment = np.stack([np.full(3, -cost), wins - cost])
+        chance = np.repeat(np.array([[0.75], [0.25]]), 3, axis=1)
+        for draws, found in losses.items():
+            stages = [
+                Stage(
+                    increment,
+                    chance,
+                    reward,
+                    low=0.0,
+                    drop=ledger[t] if t < 4 else 0.0,
+                    decay=1.0 if t < 4 else 0.75,
+                    last=t == draws - 1,
+                )
+                for t in range(draws)
+            ]
+            programme = Programme(stages, Cells.over(-60.0, 80.0, 8001))
+            policy = programme.solve(np.array([10.0]), 0.0, 0, draws, restore=False)
+
+            def action(t: int, x: float, policy: Policy = policy, cells: Cells = programme.cells) -> int:
+                return int(policy.action[t, 0, int(cells.nearest(np.array(x)))])
+
+            mine = exact(outcomes, reward, ledger, draws, 10.0, action)
+            found.append(1 - mine / exact(outcomes, reward, ledger, draws, 10.0))
+    return [
+        Figure(f"{count} small markets, window 4, {draws} draws: median loss", float(np.median(loss)), "", "<= 0.005")
+        for draws, loss in losses.items()
+    ]
+
+
+def decision_figures() -> list[Figure]:
+    """One recommendation at 52 draws and 1,000 samples: time and memory; the closed form of the accrued floor."""
+    note = ModelNote(name="constant", gates="passed", wmape_pct=1.0, coverage_90_pct=90.0, extrapolated=False)
+    hashes = InputHashes(snapshot="0" * 64, market_file="1" * 64, model="2" * 64)
+    figures = []
+    for rule in ({"basis": "accrued"}, {"tested": "year_end"}, {"tested": "each_draw"}):
+        situation = england(0.3, step=1e5, **rule)
+        history = History(situation.market, situation.draws, (), pd.DataFrame(), "england.csv", None, None)
+        started = time.perf_counter()
+        decide(situation.market, history, England(0.3), None, note, hashes, situation.as_of, None)
+        figures.append(Figure(f"one recommendation, {rule}", time.perf_counter() - started, "s", "<= 5"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    figures.append(Figure("memory of all of this", memory, "GiB", "<= 1"))
+    situation = england(0.1, step=1e4, basis="accrued", window_draws=1)
+    plan = constraints_of(situation, step_grid(situation)).outlook.plan
+    least = 0.0 if plan is None else float(plan.ahead.jackpots[np.abs(plan.ahead.jackpots - 17.045e6).argmin()])
+    figures.append(Figure("accrued: jackpot that keeps 0.40, error", abs(least / 17.0454545e6 - 1), "", "<= 0.001"))
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--small", type=int, default=50)
+    given = parser.parse_args()
+    figures = decision_figures() + table_figures() + small_figures(given.small) + runs_figures(given.runs)
+    finish("decision", figures)
+
+
+if __name__ == "__main__":
+    main()

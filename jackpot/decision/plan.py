@@ -1,0 +1,364 @@
+"""The plan: a policy over the draws ahead that keeps a promise at its confidence, and what it makes of each jackpot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ..market.schema import PayoutRatio
+from .draw_law import DrawLaw, draw_law
+from .grid import StepGrid
+from .payout_ratio import Ledger, Timeline, surplus
+from .programme import Actions, Cells, Policy, Programme, Stage
+from .situation import Array, Situation
+
+CANDIDATES = 16
+"""Jackpots that a plan chooses from at later draws; at this draw it is asked about every one on the step grid."""
+
+_MOST_SAMPLES = 1000
+_CELLS_OFTEN, _CELLS_SELDOM = 2000, 900
+_OFTEN = 12
+_MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 5)])
+_BETWEEN = 4
+_REFINEMENTS = 2
+_CERTAIN = 0.9999
+_NEARER = 0.01
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    """What announcing each jackpot now leads to, each of shape (jackpots,).
+
+    `attainable`: the highest probability of keeping every test left in the named period; `score`: the same, with the
+    tests and periods after a breach to decide between equals; `kept`, `later` and `value`: those of the policy after
+    this draw, `value` without this draw's own.
+    """
+
+    attainable: Array
+    score: Array
+    kept: Array
+    later: Array
+    value: Array
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """A point of the curve of value against confidence: money over the plan's horizon, and its share of the most."""
+
+    confidence: float
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The draws of a plan: its candidate jackpots, laws of the draws that are not over, and stages from the start.
+
+    `sales` are the samples behind the laws, shape (samples, draws, jackpots), on the `dates` of those draws.
+    `now` is the stage of this draw; `x_start` and `x_now` are the sum before the period's first draw and before this.
+    """
+
+    jackpots: Array
+    dates: pd.DatetimeIndex
+    sales: Array
+    laws: tuple[DrawLaw, ...]
+    stages: tuple[Stage, ...]
+    now: int
+    x_start: float
+    x_now: float
+    lucky: bool = True
+    """Whether wins move the sum: not where contributions are counted."""
+    fineness: float = 1.0
+    """Of the grid of x: less is coarser and faster."""
+
+    @cached_property
+    def programme(self) -> Programme:
+        """The solved programme."""
+        return Programme(self.stages, self._cells)
+
+    @property
+    def free_value(self) -> float:
+        """The most that the draws ahead are worth without any promise."""
+        return float(sum(stage.reward.max() for stage in self.stages[self.now :]))
+
+    @property
+    def unit(self) -> float:
+        """The scale of multipliers: all money that the plan is about."""
+        return max(float(sum(np.abs(one.reward).max() for one in self.stages)), 1e-9)
+
+    @property
+    def period_end(self) -> int:
+        """The number of draws in the named period."""
+        return next(i for i, stage in enumerate(self.stages) if stage.last) + 1
+
+    @property
+    def _cells(self) -> Cells:
+        tested = [stage.tested for stage in self.stages]
+        period = self.period_end
+        worst = [max(-float(stage.increment.min()), 0.0) + max(float(np.max(stage.drop)), 0.0) for stage in self.stages]
+        total = max(sum(worst[:period]), sum(worst[period:]))
+        x = (self.x_start, self.x_now, 0.0)
+        often = sum(tested) > _OFTEN
+        widest = max(float(np.abs(stage.increment).max()) for stage in self.stages)
+        below = min(total, max(2.0 * widest, total / 4)) if often else total
+        above = max([total, *(stage.high for stage in self.stages if stage.high < np.inf)])
+        slack = 1e-3 * max(widest, *(abs(one) for one in x))
+        count = int((_CELLS_OFTEN if often else _CELLS_SELDOM) * self.fineness)
+        return Cells.over(min(x) - below - slack, max(x) + above + slack, count, 0.5 if self.lucky else 0.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A policy for the draws ahead, for one promise with its `confidence`.
+
+    `promised` is what the promise asks of this draw: the confidence, or near certainty where that is to be had on the
+    accrued basis, on which risk buys next to nothing.
+    """
+
+    ahead: Ahead
+    confidence: float
+    promised: float
+    attainable: float
+    attainable_at_start: float
+    policy: Policy
+    tail: Policy | None
+    cost: tuple[CostPoint, ...]
+
+    @property
+    def multiplier(self) -> float:
+        """What the plan pays for a unit of probability, in currency."""
+        return float(self.policy.multiplier[0])
+
+    @property
+    def restoring(self) -> bool:
+        """Whether less than the promise is attainable from here."""
+        return self.attainable < self.promised - _ROUNDING
+
+    def look(self, law: DrawLaw, increment: Array) -> LookAhead:
+        """Return what jackpots now lead to, from the law of this draw at them and what they add to x."""
+        return look_ahead(self.ahead, law.chance, increment, self.policy)
+
+    def objective(self, look: LookAhead) -> Array:
+        """Return what they lead to as the plan weighs it: value, and probabilities at their multipliers."""
+        later = 0.0 if self.tail is None else float(self.tail.multiplier[0])
+        return np.asarray(look.value + self.multiplier * look.kept + later * look.later, dtype=np.float64)
+
+    @property
+    def worth(self) -> LookAhead:
+        """What is expected from here on under the plan: of shape (1,), `value` with this draw's own."""
+        at, cells, t = np.array([self.ahead.x_now]), self.ahead.programme.cells, self.ahead.now - self.policy.begin
+        best = np.array([self.attainable])
+        kept, later, value = (
+            cells.read(table[t, 0], at) for table in (self.policy.kept, self.policy.later, self.policy.value)
+        )
+        return LookAhead(best, best, kept, later, value)
+
+    def action(self, stage: int, x: Array) -> Actions:
+        """Return which jackpots the plan announces at a stage for sums x."""
+        policy = self.policy
+        if self.tail is not None and stage >= self.tail.begin:
+            policy = self.tail
+        cells = self.ahead.programme.cells.nearest(x)
+        return np.asarray(policy.action[min(stage - policy.begin, len(policy.action) - 1), 0, cells], dtype=np.int16)
+
+
+def look_ahead(ahead: Ahead, chance: Array, increment: Array, policy: Policy | None = None) -> LookAhead:
+    """Return what jackpots at this draw lead to; arrays of shape (outcomes, jackpots); without a policy, no value."""
+    stage, t, programme = ahead.stages[ahead.now], ahead.now + 1, ahead.programme
+    x = stage.decay * ahead.x_now + increment - float(np.max(stage.drop))
+    small = _ROUNDING * max(abs(ahead.x_now), programme.cells.width)
+    kept = (x >= stage.low - small) & (x <= stage.high + small)
+    if stage.resets:
+        x = np.zeros_like(x)
+    weight = np.where(kept, chance, 0.0)
+
+    def mean(table: Array, chances: Array) -> Array:
+        return np.asarray((chances * programme.cells.read(table, x)).sum(axis=0), dtype=np.float64)
+
+    after = programme.attainable[t, 0]
+    ones = np.ones_like(after)
+    attainable = mean(ones if stage.last else after, weight)
+    score = mean(programme.score_kept(t, stage)[0], weight) + mean(programme.score_later(t, stage)[0], chance)
+    if stage.tested:
+        score = score + programme.test_weight * weight.sum(axis=0)
+    if not ahead.lucky:
+        # Where no test can be kept any more, the nearest to it is the most confident.
+        span = programme.cells.width * programme.cells.count
+        score = score + _NEARER * np.minimum((chance * x).sum(axis=0), 0.0) / span
+    if policy is None:
+        return LookAhead(attainable, score, attainable, np.zeros_like(attainable), np.zeros_like(attainable))
+    t -= policy.begin
+    value, later = mean(policy.value[t, 0], chance), mean(policy.later[t, 0], chance)
+    return LookAhead(attainable, score, mean(ones if stage.last else policy.kept[t, 0], weight), later, value)
+
+
+def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
+    """Return the jackpots that a plan chooses from: from the lowest to the cap, denser where jackpots are small."""
+    first = min(grid.pool, grid.last)
+    low, high = float(grid.jackpots(first)), float(grid.jackpots(grid.last))
+    wanted = 0.5 * (np.linspace(low, high, count) + np.geomspace(low, high, count))
+    index = np.clip(np.rint((wanted - grid.start) / grid.step), first, grid.last)
+    return grid.jackpots(np.unique(index.astype(np.int64)))
+
+
+def laws_ahead(situation: Situation, sales: Array, jackpots: Array, dates: pd.DatetimeIndex) -> tuple[DrawLaw, ...]:
+    """Return the law of each draw ahead from its samples; a rollover pool is taken at its expectation."""
+    market, sales = situation.market, sales[:_MOST_SAMPLES]
+    laws, pool = [], situation.pool
+    for t, date in enumerate(dates):
+        price = market.price_on(date.date())
+        laws.append(draw_law(market, price, sales[:, t, :], jackpots, pool))
+        if market.game.pool is not None:
+            typical = sales[:, t, len(jackpots) // 2]
+            nobody = np.exp(-market.game.conscious_selection * typical / price / market.game.jackpot_odds_one_in)
+            pool = float(((pool + market.game.pool.share_of_sales * typical) * nobody).mean())
+    return tuple(laws)
+
+
+def ratio_ahead(
+    situation: Situation,
+    rule: PayoutRatio,
+    ledger: Ledger,
+    time: Timeline,
+    jackpots: Array,
+    known: Ahead | None = None,
+) -> Ahead:
+    """Return the draws ahead as the payout ratio sees them, from the ledger of the draws so far.
+
+    Laws are taken from what is `known` already, if it covers the same draws.
+    """
+    if known is not None and known.dates.equals(time.dates):
+        sales, laws = known.sales, known.laws
+    else:
+        sales = situation.sample_sales(jackpots, time.dates)
+        laws = laws_ahead(situation, sales, jackpots, time.dates)
+    history = ledger.surplus(rule)
+    first = len(history) - time.past
+    window, year = rule.window_draws, rule.tested == "year_end"
+    stages = []
+    for i in range(len(time.tested)):
+        law = laws[max(i - time.past, 0)]
+        increment = surplus(rule, law.counted(rule.contribution), law.sales) * float(time.counted[i])
+        leaves, drop, decay = first + i - window, 0.0, 1.0
+        if not year and 0 <= leaves < len(history):
+            drop = float(history[leaves])
+        elif not year and leaves >= len(history):
+            decay = 1.0 - 1.0 / window
+        low, high = (0.0, np.inf) if time.tested[i] else (-np.inf, np.inf)
+        if time.tested[i] and rule.floor is not None and rule.ceiling is not None:
+            high = (rule.ceiling - rule.floor) * _window_sales(ledger, laws, time, first, i, window, year=year)
+        stages.append(
+            Stage(increment, law.chance, law.value, low, high, drop, decay, bool(time.last[i]), year and time.last[i])
+        )
+    if year:
+        counted = time.counted[: time.past]
+        x_start, x_now = 0.0, float(history[first:][counted].sum())
+    else:
+        x_start = float(history[max(first - window, 0) : first].sum())
+        x_now = float(history[max(len(history) - window, 0) :].sum())
+    return Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, rule.basis == "realised")
+
+
+def cash_ahead(situation: Situation, cash_now: float, floor: float, draws: int, jackpots: Array) -> Ahead:
+    """Return the draws ahead as the cash sees them: x is the cash over its floor, tested after each draw."""
+    dates = situation.dates(draws)
+    sales = situation.sample_sales(jackpots, dates)
+    laws = laws_ahead(situation, sales, jackpots, dates)
+    stages = [Stage(law.margin, law.chance, law.value, 0.0, last=i == len(laws) - 1) for i, law in enumerate(laws)]
+    return Ahead(jackpots, dates, sales, laws, tuple(stages), 0, cash_now - floor, cash_now - floor)
+
+
+def capped(ahead: Ahead, count: int) -> Ahead:
+    """Return the draws ahead with the lowest `count` candidate jackpots alone, at every draw but this one."""
+    few = slice(0, count)
+    stages = tuple(
+        replace(stage, increment=stage.increment[:, few], chance=stage.chance[:, few], reward=stage.reward[few])
+        for stage in ahead.stages
+    )
+    return replace(ahead, jackpots=ahead.jackpots[few], sales=ahead.sales[:, :, few], stages=stages)
+
+
+def _window_sales(
+    ledger: Ledger, laws: tuple[DrawLaw, ...], time: Timeline, first: int, i: int, window: int, *, year: bool
+) -> float:
+    """Return the sales expected over a test's window, at the jackpots worth most without it."""
+    ahead = [float((law.chance * law.sales).sum(axis=0)[int(law.value.argmax())]) for law in laws]
+    everything = np.concatenate([ledger.sales, ahead])
+    end = first + i + 1
+    begin = first if year else 0
+    return float(everything[max(end - window, begin) : end].sum())
+
+
+def make_plan(ahead: Ahead, confidence: float, *, certain: bool = False, restore: bool = True) -> Plan:
+    """Return the plan worth most among those that keep the promise from the named period's start.
+
+    What has been risked since then is spent: the multiplier is the least at which the promise holds from the start,
+    and the plan goes on from where luck has led. Where the start could not promise it, it is promised from here; where
+    less is attainable from here, the most confident policy is followed until that is over. The period after this one
+    has a promise, and a multiplier, of its own.
+    """
+    programme = ahead.programme
+    stage = ahead.stages[ahead.now]
+    attainable = float(look_ahead(ahead, stage.chance, stage.increment).attainable.max())
+    at_start = float(programme.cells.read(programme.attainable[0, 0], np.array([ahead.x_start]))[0])
+    promised = max(confidence, _CERTAIN) if certain and attainable >= _CERTAIN else confidence
+    end, draws = ahead.period_end, len(ahead.stages)
+    tail = None
+    if end < draws:
+        x = 0.0 if ahead.stages[end - 1].resets else max(ahead.x_now, 0.0)
+        tail = _least(ahead, confidence, promised, (end, draws), None, (end, x), restore=restore)
+    since = (0, ahead.x_start) if at_start >= confidence else (ahead.now, ahead.x_now)
+    policy = _least(ahead, confidence, promised, (0, end), tail, since, restore=restore)
+    return Plan(ahead, confidence, promised, attainable, at_start, policy, tail, ())
+
+
+def _least(
+    ahead: Ahead,
+    confidence: float,
+    promised: float,
+    draws: tuple[int, int],
+    tail: Policy | None,
+    since: tuple[int, float],
+    *,
+    restore: bool,
+) -> Policy:
+    """Return the policy of the least multiplier that keeps the promise since a draw, from the sum x there.
+
+    Where nothing keeps it, that is the policy of a large one.
+    """
+    programme, (t, x) = ahead.programme, since
+    unit = ahead.unit
+    if programme.cells.read(programme.attainable[t, 0], np.array([x]))[0] < confidence - _ROUNDING:
+        return programme.solve(unit * _MULTIPLIERS[-1:], promised, *draws, tail, restore=restore)
+    low, multipliers = 0.0, np.zeros(1)
+    for _ in range(_REFINEMENTS + 2):
+        policy = programme.solve(multipliers, promised, *draws, tail, restore=restore)
+        chances = np.array([programme.cells.read(row, np.array([x]))[0] for row in policy.kept[t - draws[0]]])
+        enough = chances >= confidence - _ROUNDING
+        row = int(enough.argmax()) if enough.any() else int(chances.argmax())
+        if multipliers[row] == 0.0 and enough[row]:
+            break
+        if len(multipliers) == 1:
+            multipliers = unit * _MULTIPLIERS[1:]
+            continue
+        low = multipliers[row - 1] if row else low
+        multipliers = np.geomspace(max(low, multipliers[row] / 100), multipliers[row], _BETWEEN + 1)[1:]
+    return policy.row(row)
+
+
+def with_cost_curve(plan: Plan) -> Plan:
+    """Return the plan with the curve of value against confidence from here on, over all policies there are."""
+    ahead, programme = plan.ahead, plan.ahead.programme
+    multipliers = ahead.unit * np.concatenate([[0.0], np.geomspace(0.02, 10, 6)])
+    policy = programme.solve(multipliers, plan.promised, ahead.now, ahead.period_end, plan.tail, restore=False)
+    at = np.array([ahead.x_now])
+    points: dict[float, CostPoint] = {}
+    free = ahead.free_value
+    for value, kept in zip(policy.value[0], policy.kept[0], strict=True):
+        confidence, worth = float(programme.cells.read(kept, at)[0]), float(programme.cells.read(value, at)[0])
+        points[round(confidence, 3)] = CostPoint(confidence, worth, worth / free if free else 1.0)
+    return replace(plan, cost=tuple(points[key] for key in sorted(points)))

@@ -1,0 +1,326 @@
+"""The dynamic programme over one sum: the surplus of prizes over the regulator's limit, or the cash over its floor.
+
+A promise is joint over test dates, but what the tests ahead still depend on is one number: the sum x that they are
+about, for what will drop out of the window is in the ledger already. So plans are exact in (draw, x) up to the grid of
+x: linear interpolation between cells, and a cell that a limit cuts counts by its part.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .situation import Array
+
+Actions = npt.NDArray[np.int16]
+
+_NEXT_PERIOD = 0.01
+_EACH_TEST = 0.001
+_LEAST_CHANCE = 1e-9
+_TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One draw of a plan: what each candidate jackpot adds to x, with which chance, and the test after it.
+
+    `increment` and `chance` have shape (outcomes, jackpots), `reward` (jackpots,). After the draw x becomes
+    decay * x + increment - drop, where `drop`, one number or one a row, leaves the window as the ledger has it, and
+    1 - `decay` is the share of x that leaves it where that is not decided yet. It is kept where low <= x <= high;
+    `last` ends a named period; `resets` says that the sum begins anew after it.
+    """
+
+    increment: Array
+    chance: Array
+    reward: Array
+    low: float = -np.inf
+    high: float = np.inf
+    drop: Array | float = 0.0
+    decay: float = 1.0
+    last: bool = False
+    resets: bool = False
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything can be broken at this draw."""
+        return self.low > -np.inf or self.high < np.inf
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The grid of x: `count` cells of `width`.
+
+    With a `shift` of a half the limit 0 is an edge between two cells, and what luck spreads over them is halved
+    without bias. With 0 it is the centre of one: where there is no luck, x can stay at the limit and keep it.
+    """
+
+    first: int
+    width: float
+    count: int
+    shift: float = 0.5
+
+    @classmethod
+    def over(cls, low: float, high: float, count: int, shift: float = 0.5) -> Cells:
+        """Return cells that cover low to high."""
+        width = (high - low) / (count - 2)
+        return cls(int(np.floor(low / width)), width, count, shift)
+
+    @property
+    def centres(self) -> Array:
+        """The middle of each cell."""
+        return np.asarray((np.arange(self.count) + self.first + self.shift) * self.width, dtype=np.float64)
+
+    def place(self, x: Array) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return the cell at or below each x, clipped, and the weight of the one above."""
+        position = np.clip(np.asarray(x) / self.width - self.first - self.shift, 0.0, self.count - 1.0)
+        cell = np.minimum(position.astype(np.int64), self.count - 2)
+        return cell, position - cell
+
+    def nearest(self, x: Array) -> npt.NDArray[np.int64]:
+        """Return the cell that holds each x, clipped."""
+        return np.clip(
+            np.floor(np.asarray(x) / self.width + (0.5 - self.shift)).astype(np.int64) - self.first, 0, self.count - 1
+        )
+
+    def read(self, table: Array, x: Array) -> Array:
+        """Return a table (cells,) at each x, linear between centres."""
+        cell, weight = self.place(x)
+        return np.asarray(table[cell] * (1.0 - weight) + table[cell + 1] * weight, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Plans for the draws `begin` to `end`, a row for each multiplier: tables of shape (draws + 1, rows, cells).
+
+    `action` (draws, rows, cells) indexes the candidate jackpots. Before each draw, `value` is expected value to the
+    horizon's end, `kept` the probability that every test left in the named period is kept, `later` the same for the
+    named period after it.
+    """
+
+    begin: int
+    multiplier: Array
+    action: Actions
+    value: Array
+    kept: Array
+    later: Array
+
+    def row(self, row: int) -> Policy:
+        """Return the policy of one multiplier."""
+        at = slice(row, row + 1)
+        return Policy(
+            self.begin,
+            self.multiplier[at],
+            self.action[:, at],
+            self.value[:, at],
+            self.kept[:, at],
+            self.later[:, at],
+        )
+
+
+@dataclass
+class Programme:
+    """Backward induction over `stages` for candidate jackpots.
+
+    `attainable` (draws + 1, rows, cells) is the highest probability that any policy has of keeping every test that is
+    left in the named period; `restoring` (draws, rows, cells) the jackpots that reach it. Among equally confident
+    ones they keep most of the tests, and then most of the value. `rows` is 1, or one a run where drops differ.
+    """
+
+    stages: Sequence[Stage]
+    cells: Cells
+    attainable: Array = field(init=False)
+    restoring: Actions = field(init=False)
+    score: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Solve for the most confident policy."""
+        rows = max(np.size(stage.drop) for stage in self.stages)
+        shape = (len(self.stages) + 1, rows, self.cells.count)
+        self._kernels = [_kernel(stage, self.cells) for stage in self.stages]
+        self._known: dict[int, Array] = {}
+        self.attainable = np.ones(shape)
+        self.restoring = np.zeros((len(self.stages), rows, self.cells.count), dtype=np.int16)
+        self.score = np.ones(shape)
+        self.test_weight = _EACH_TEST / (sum(stage.tested for stage in self.stages) or 1)
+        for t in range(len(self.stages) - 1, -1, -1):
+            stage = self.stages[t]
+            kept, later = self.score_kept(t + 1, stage), self.score_later(t + 1, stage)
+            share = _share_kept(stage, self.cells)
+            chance = _after(stage, self.cells, kept) * share
+            value = chance + _after(stage, self.cells, later, clip=False)
+            if stage.tested:
+                value = value + self.test_weight * share
+            both = np.concatenate([np.broadcast_to(one, shape[1:]) for one in (value, chance)])
+            spread = _before(stage, self.cells, _convolve(both, self._kernels[t]))
+            values, chances = spread[:, :rows], spread[:, rows:]
+            if rows == 1:
+                self._known[t] = chances.copy()
+            best = values.max(axis=0)
+            close = values >= best - _TIE
+            action = np.where(close, stage.reward[:, None, None], -np.inf).argmax(axis=0)
+            self.restoring[t] = action
+            self.score[t] = best
+            self.attainable[t] = np.take_along_axis(chances, action[None], axis=0)[0]
+
+    def of_rows(self, rows: npt.NDArray[np.int64]) -> Programme:
+        """Return the programme of some of its rows."""
+        part = copy.copy(self)
+        part.stages = [
+            replace(stage, drop=stage.drop[rows]) if isinstance(stage.drop, np.ndarray) else stage
+            for stage in self.stages
+        ]
+        part.attainable, part.score = self.attainable[:, rows], self.score[:, rows]
+        part.restoring = self.restoring[:, rows]
+        return part
+
+    def score_kept(self, t: int, stage: Stage) -> Array:
+        """Return what the score before draw t counts only if the test before it was kept."""
+        return np.ones_like(self.attainable[t]) if stage.last else self.attainable[t]
+
+    def score_later(self, t: int, stage: Stage) -> Array:
+        """Return what it counts in any case: single tests, and the named periods to come."""
+        later = _NEXT_PERIOD * self.score[t] if stage.last else self.score[t] - self.attainable[t]
+        return np.asarray(later, dtype=np.float64)
+
+    def solve(
+        self,
+        multiplier: Array,
+        confidence: float,
+        begin: int,
+        end: int,
+        tail: Policy | None = None,
+        *,
+        restore: bool = True,
+    ) -> Policy:
+        """Return the policies for draws `begin` to `end`, one named period, that maximise value + multiplier * P(kept).
+
+        After it the one-row policy `tail` is followed, and its promise is worth what its own multiplier says. With
+        `restore` they announce nothing that brings the attainable below `confidence`, and the most confident jackpot
+        where it is below that anyway; without, they are the Lagrangian optimum over all policies, which bounds what
+        any policy can be worth. Where the programme has a row a run, so has the multiplier.
+        """
+        rows, count, draws = len(multiplier), self.cells.count, end - begin
+        shape = (draws + 1, rows, count)
+        policy = Policy(
+            begin,
+            multiplier,
+            np.zeros((draws, rows, count), dtype=np.int16),
+            np.zeros(shape),
+            np.ones(shape),
+            np.zeros(shape),
+        )
+        weight, later_weight = multiplier[:, None], 0.0
+        if tail is not None:
+            policy.value[-1], policy.later[-1] = tail.value[0, 0], tail.kept[0, 0]
+            later_weight = float(tail.multiplier[0])
+        for t in range(draws - 1, -1, -1):
+            stage = self.stages[begin + t]
+            parts = [_after(stage, self.cells, policy.value[t + 1], clip=False)]
+            parts.append(_after(stage, self.cells, policy.kept[t + 1]) * _share_kept(stage, self.cells))
+            if tail is not None:
+                parts.append(_after(stage, self.cells, policy.later[t + 1], clip=False))
+            together = np.concatenate([np.broadcast_to(one, shape[1:]) for one in parts])
+            spread = _before(stage, self.cells, _convolve(together, self._kernels[begin + t]))
+            tables = [spread[:, rows * i : rows * (i + 1)] for i in range(len(parts))]
+            tables[0] = tables[0] + stage.reward[:, None, None]
+            objective = tables[0] + weight * tables[1] + (later_weight * tables[2] if tail is not None else 0.0)
+            if restore:
+                chance = self._chances(begin + t)
+                objective = np.where(chance >= confidence - _TIE, objective, -np.inf)
+            action = objective.argmax(axis=0)
+            if restore:
+                action = np.where(chance.max(axis=0) >= confidence - _TIE, action, self.restoring[begin + t])
+            policy.action[t] = action
+            for target, table in zip((policy.value, policy.kept, policy.later), tables, strict=False):
+                target[t] = np.take_along_axis(table, action[None], axis=0)[0]
+        return policy
+
+    def _chances(self, t: int) -> Array:
+        """Return the attainable probability after each jackpot at draw t, shape (jackpots, rows, cells)."""
+        if t in self._known:
+            return self._known[t]
+        stage = self.stages[t]
+        kept = self.score_kept(t + 1, stage)
+        after = _after(stage, self.cells, kept) * _share_kept(stage, self.cells)
+        return _before(stage, self.cells, _convolve(np.broadcast_to(after, kept.shape), self._kernels[t]))
+
+
+def _after(stage: Stage, cells: Cells, table: Array, *, clip: bool = True) -> Array:
+    """Return a table of x before the next draw as one of x + increment; `clip` reads it within the test's limits."""
+    if stage.resets:
+        at = np.full((1, cells.count), 0.0)
+    else:
+        at = cells.centres - np.reshape(stage.drop, (-1, 1))
+        if clip:
+            at = np.clip(at, stage.low, stage.high)
+    cell, weight = cells.place(at)
+    shape = np.broadcast_shapes(table.shape, at.shape)
+    table = np.broadcast_to(table, (shape[0], table.shape[1]))
+    cell, weight = np.broadcast_to(cell, shape), np.broadcast_to(weight, shape)
+    low, high = np.take_along_axis(table, cell, axis=1), np.take_along_axis(table, cell + 1, axis=1)
+    return np.asarray(low * (1.0 - weight) + high * weight, dtype=np.float64)
+
+
+def _before(stage: Stage, cells: Cells, table: Array) -> Array:
+    """Return a table of decay * x as one of x."""
+    if stage.decay == 1.0:
+        return table
+    cell, weight = cells.place(stage.decay * cells.centres)
+    return np.asarray(table[..., cell] * (1.0 - weight) + table[..., cell + 1] * weight, dtype=np.float64)
+
+
+def _share_kept(stage: Stage, cells: Cells) -> Array:
+    """Return the part of each cell of x + increment that keeps the test, (rows or 1, cells)."""
+    at = cells.centres - np.reshape(stage.drop, (-1, 1))
+    above = np.clip((at - stage.low) / cells.width + 1.0 - cells.shift, 0.0, 1.0)
+    below = np.clip((stage.high - at) / cells.width + 1.0 - cells.shift, 0.0, 1.0)
+    return np.asarray(np.maximum(above + below - 1.0, 0.0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    offsets: list[list[int]]
+    weights: list[list[float]]
+    below: int
+    above: int
+
+
+def _kernel(stage: Stage, cells: Cells) -> _Kernel:
+    """Return each jackpot's increments as shifts of whole cells: linear interpolation, and so exact in the mean."""
+    position = stage.increment / cells.width
+    whole = np.floor(position).astype(np.int64)
+    part = position - whole
+    whole = np.clip(whole, -cells.count, cells.count)
+    offsets, weights = [], []
+    for j in range(position.shape[1]):
+        low = int(whole[:, j].min())
+        size = int(whole[:, j].max()) + 2 - low
+        mass = np.bincount(whole[:, j] - low, stage.chance[:, j] * (1.0 - part[:, j]), size)
+        mass += np.bincount(whole[:, j] - low + 1, stage.chance[:, j] * part[:, j], size)
+        some = np.flatnonzero(mass > _LEAST_CHANCE)
+        offsets.append((some + low).tolist())
+        weights.append((mass[some] / mass[some].sum()).tolist())
+    lowest, highest = min(min(one) for one in offsets), max(max(one) for one in offsets)
+    return _Kernel(offsets, weights, max(-lowest, 0), max(highest, 0))
+
+
+def _convolve(table: Array, kernel: _Kernel) -> Array:
+    """Return the expectation over the increment, shape (jackpots, rows, cells); beyond its ends a table is level."""
+    rows, count = table.shape
+    padded = np.pad(table, ((0, 0), (kernel.below, kernel.above)), mode="edge")
+    result = np.empty((len(kernel.offsets), rows, count))
+    part = np.empty((rows, count))
+    for j, (offsets, weights) in enumerate(zip(kernel.offsets, kernel.weights, strict=True)):
+        target = result[j]
+        for i, (offset, weight) in enumerate(zip(offsets, weights, strict=True)):
+            view = padded[:, kernel.below + offset : kernel.below + offset + count]
+            if i == 0:
+                np.multiply(view, weight, out=target)
+            else:
+                np.multiply(view, weight, out=part)
+                target += part
+    return result
