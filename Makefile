@@ -6,7 +6,7 @@ MARKET ?= england
 OUT    ?= out/$(MARKET)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-core fuzz check lint format typecheck compile schema lock bench clean
+.PHONY: help run test test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,12 @@ run: $(VENV)/.installed ## Recommend this week's jackpot: the whole pipeline on 
 	@$(BIN)/jackpot run $(MARKET) --out $(OUT)
 
 test: check $(VENV)/.installed ## All checks and all tests
-	@$(BIN)/pytest -n 2 tests/core
-	@$(BIN)/pytest -n 2 --dist loadgroup tests --ignore tests/core
+	@$(BIN)/pytest -n 2 -m "not slow" tests/core
+	@$(BIN)/pytest -n 2 --dist loadgroup tests/adapters tests/cli tests/pipelines
+	@$(BIN)/pytest -n 2 -m slow tests/core
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
-	@$(BIN)/pytest -n 2 tests/core
+	@$(BIN)/pytest -n 2 -m "not slow" tests/core
 
 fuzz: $(VENV)/.installed ## 10,000 mangled market files, histories and command lines (minutes)
 	@$(BIN)/pytest -n 2 tests/fuzz.py
@@ -36,7 +37,7 @@ check: lint typecheck ## Lint, format, types, one-way imports
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
-	@$(BIN)/lint-imports --no-cache >/tmp/jackpot-imports.$$$$ || { cat /tmp/jackpot-imports.$$$$; exit 1; }
+	@out=$$($(BIN)/lint-imports --no-cache) || { echo "$$out"; exit 1; }
 
 typecheck: $(VENV)/.installed
 	@$(BIN)/mypy --no-error-summary
@@ -49,6 +50,12 @@ compile: $(VENV)/.installed ## Compile the pipelines into pipelines/compiled
 
 schema: $(VENV)/.installed ## Write the JSON Schemas into configs/schema
 	@$(BIN)/jackpot schema --out configs/schema
+
+bench-demand: $(VENV)/.installed ## The forecast on real histories (DATA=folder of them)
+	@$(BIN)/python -m benchmarks.demand --data $(DATA)
+
+bench-decision: $(VENV)/.installed ## The decision engine against exact answers
+	@$(BIN)/python -m benchmarks.decision
 
 bench: $(VENV)/.installed ## Time the weekly pipeline, step by step
 	@$(BIN)/python -m benchmarks.weekly

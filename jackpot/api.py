@@ -22,10 +22,10 @@ from .steps.week import Week
 
 if TYPE_CHECKING:
     from .cash import Cash
-    from .demand.backtest import Backtest
     from .demand.base import Demand
+    from .evaluation.backtest import Backtest
 
-__all__ = ["backtest", "fit", "load_market", "read_week", "recommend", "report"]
+__all__ = ["backtest", "fit", "load_market", "read_week", "recommend", "report_html"]
 
 
 def read_week(market: LoadedMarket, history: str = "", as_of: str | dt.date = "") -> Week:
@@ -52,7 +52,7 @@ def fit(week: Week) -> Demand:
 
 def backtest(week: Week) -> Backtest:
     """Forecast the last fifth of the draws one by one, beside the naive forecasts: `.evaluation` and `.frame`."""
-    from .demand.backtest import backtest
+    from .evaluation.backtest import backtest
 
     return backtest(week.history.draws, week.market)
 
@@ -64,7 +64,7 @@ def recommend(week: Week, cash: Cash | None = None) -> Decision:
     return recommend_in_memory(week, cash)[0]
 
 
-def report(week: Week, decision: Decision, test: Backtest) -> bytes:
+def report_html(week: Week, decision: Decision, test: Backtest) -> bytes:
     """Return the report as one self-contained HTML file."""
     from .adapters.run_record import code_version
     from .report import ReportInputs, html

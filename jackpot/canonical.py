@@ -43,6 +43,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each file in a folder by its name, in order of names."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
 @contextmanager
 def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     """Write `data` whole to a file beside `path`, to be moved there; it is gone afterwards."""

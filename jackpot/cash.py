@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .canonical import sha256
 from .errors import InputError, Problem
 
 EXAMPLE = '{"currency": "GBP", "as_of": "2026-01-31", "cash": 60000000, "salt": "16 random letters or more"}'
+
+
+def _day(text: str) -> str:
+    dt.date.fromisoformat(text)
+    return text
 
 
 class CashFigures(BaseModel):
@@ -21,7 +27,7 @@ class CashFigures(BaseModel):
 
     schema_version: Literal["1"] = "1"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    as_of: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    as_of: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
     cash: Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False, strict=True)]
     salt: Annotated[str, Field(min_length=16, max_length=200)]
 

@@ -16,18 +16,20 @@ class RegisteredModel:
 
     version: str
     sha256: str
+    as_of: str
+    """The day from which its training data was seen, YYYY-MM-DD."""
     files: Files
 
 
 class Registry(Protocol):
-    """Where models are logged, versioned and named champion or challenger."""
+    """Where models are logged, versioned and named champion or challenger. `name` is Week.model_name."""
 
-    def champion(self, market: str) -> RegisteredModel | None:
-        """Return the market's champion, or None where there is none."""
+    def champion(self, name: str) -> RegisteredModel | None:
+        """Return the champion of a name, or None where there is none."""
 
     def log(
         self,
-        market: str,
+        name: str,
         run_id: str,
         sha256: str,
         files: Files,
@@ -37,7 +39,7 @@ class Registry(Protocol):
         """Log a training run with its model's files and return the registry's own id of it."""
 
     def register(
-        self, market: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool
+        self, name: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool
     ) -> tuple[str, str]:
         """Register a logged model; return its version and its alias.
 
@@ -50,7 +52,7 @@ class Registry(Protocol):
 class Notice:
     """A message about a run; no cash figure and no secret ever stands in it."""
 
-    market: str
+    name: str
     run_id: str
     kind: str
     text: str

@@ -54,6 +54,47 @@ class ConstraintState(Record):
     distance: float | None = Field(default=None, description="How far `value` is on the safe side; negative: over it.")
     unit: Literal["currency", "share", "probability"] | None = None
     reason: str = Field(default="", description="Why it was not checked, or how it binds.")
+    shadow_price: float | None = Field(
+        default=None,
+        description="Value of a little more room where it binds: of one unit of currency for a bound on the jackpot, "
+        "of a hundredth of the ratio, over the plan's horizon, for the payout ratio. Null for cash.",
+    )
+
+
+class CostOfConfidence(Record):
+    """A point of the curve of value against confidence, over all policies: expected value of the plan's horizon."""
+
+    confidence: float
+    value: float
+    share: float = Field(description="Of the most that the horizon is worth without the promise.")
+
+
+class Attainable(Record):
+    """With which confidence a promise can be kept at best, and what that costs; never given for cash."""
+
+    constraint: str
+    promised: float
+    from_here: float = Field(description="Highest probability of keeping every test left in the named period.")
+    from_period_start: float = Field(description="The same, as it was before the period's first draw.")
+    under_plan: float = Field(description="With which the plan keeps them, from here.")
+    value_share: float = Field(description="What the plan keeps of the value without the promise, from here.")
+    curve: tuple[CostOfConfidence, ...] = ()
+    remedies: tuple[str, ...] = Field(
+        default=(), description="What would bring the promise within reach, if it is not."
+    )
+
+
+class PlannedDraw(Record):
+    """A draw of the plan: the jackpot it will announce, and the payout ratio after it, as luck has it."""
+
+    draw_date: IsoDate
+    jackpot_p05: float
+    jackpot_p50: float
+    jackpot_p95: float
+    ratio_p05: float | None = None
+    ratio_p50: float | None = None
+    ratio_p95: float | None = None
+    breach_probability: float | None = Field(default=None, description="That the test at this draw fails; null: none.")
 
 
 class Alternative(Record):
@@ -61,7 +102,9 @@ class Alternative(Record):
 
     jackpot: float | None = Field(description="None where that rule has no answer.")
     expected_value: float | None
-    gain: float | None = Field(description="Expected value of the recommendation less this one's.")
+    gain: float | None = Field(
+        description="What the recommendation is worth more, this draw and what it leads to under the plan."
+    )
     feasible: bool
     reason: str = ""
 
@@ -90,6 +133,7 @@ class InputHashes(Record):
     snapshot: Sha256
     market_file: Sha256
     model: Sha256
+    warnings: Sha256 | None = Field(default=None, description="Of the warnings found when the history was read.")
     cash_figures: Sha256 | None = None
 
 
@@ -126,6 +170,8 @@ class Recommendation(Record):
     elasticity: tuple[ElasticityAt, ...]
     keep_last: Alternative
     seed_rule: Alternative
+    attainable: tuple[Attainable, ...] = ()
+    planned_path: tuple[PlannedDraw, ...] = ()
     infeasibility: Infeasibility | None = None
     model: ModelNote
     warnings: tuple[str, ...]
@@ -161,13 +207,17 @@ class Metadata(Record):
 
 
 class Score(Record):
-    """One forecaster's errors over the test draws."""
+    """One forecaster's errors over the test draws, one ahead; shares of sales are in percent."""
 
     name: str
     wmape_pct: float
     mase: float
     coverage_90_pct: float | None = Field(description="None for a forecaster without an interval.")
     bias_pct: float = Field(description="Total forecast over total sales, less one.")
+    width_90_pct: float | None = Field(default=None, description="Mean width of the 90% interval over the forecast.")
+    pinball_pct: float | None = Field(default=None, description="Mean pinball loss at 5, 25, 50, 75, 95% over sales.")
+    crps_pct: float | None = Field(default=None, description="Continuous ranked probability score over mean sales.")
+    crps_log: float | None = Field(default=None, description="The same of log sales.")
 
 
 class Specials(Record):
@@ -187,10 +237,123 @@ class Gate(Record):
     reason: str
 
 
-class Evaluation(Record):
-    """evaluation.json: the back-test of a model and of the naive forecasts beside it."""
+class Method(Record):
+    """How the figures were made, so that another can make them again."""
 
-    schema_version: Literal["1"] = "1"
+    test_share: float
+    horizon: int = Field(description="Draws ahead, at most.")
+    origin_stride: int = Field(description="Forecasts several draws ahead start after every so many draws.")
+    origins: int
+    bootstrap_replications: int
+    bootstrap_seed: int
+    interval_pct: float = Field(description="Coverage of the bootstrap intervals.")
+
+
+class Uncertain(Record):
+    """A figure over the test draws with its moving-block bootstrap error; None where too few draws give none."""
+
+    value: float
+    low_90: float | None
+    high_90: float | None
+    standard_error: float | None
+
+
+class Slice(Record):
+    """The errors over a part of the test draws."""
+
+    name: str
+    n: int
+    wmape_pct: float
+    bias_pct: float
+    coverage_90_pct: float
+    coverage_p_value: float = Field(
+        description="Binomial probability that an interval which holds 90% holds no more of these draws than it did."
+    )
+    width_90_pct: float
+
+
+class JackpotSlice(Slice):
+    """The errors over a tenth (fewer, larger parts where draws are few) of the test draws by jackpot."""
+
+    smallest_jackpot: float
+    largest_jackpot: float
+
+
+class Horizon(Slice):
+    """The errors so many draws ahead, jackpots known, beside the naive forecasts from the same origins."""
+
+    ahead: int
+    mase: float
+    crps_log: float
+    baselines_wmape_pct: dict[str, float]
+
+
+class Skill(Record):
+    """The model beside another forecaster, over the same draws: 1 - its loss / the other's."""
+
+    over: str
+    skill: Uncertain | None = Field(description="By wMAPE. None where the other does not err.")
+    crps_skill: float | None
+    diebold_mariano: float | None = Field(description="Positive where the model errs less.")
+    p_value: float | None = Field(description="Two-sided, of equal absolute errors.")
+    lags: int | None
+
+
+class Reliability(Record):
+    """How often sales lay below a quantile."""
+
+    level: float
+    observed: float
+
+
+class CentralInterval(Record):
+    """How often sales lay in a central interval."""
+
+    nominal_pct: float
+    observed_pct: float
+
+
+class Calibration(Record):
+    """Whether the distribution is true: how often sales fell where it said."""
+
+    reliability: tuple[Reliability, ...]
+    intervals: tuple[CentralInterval, ...]
+    pit: tuple[int, ...] = Field(description="Draws by tenth of the forecast's distribution in which sales fell.")
+    pit_p_value: float | None = Field(description="Pearson's chi-square of equal tenths, draws taken as independent.")
+
+
+class Residuals(Record):
+    """What is left in the one-step errors of log sales, in standard deviations of the forecast."""
+
+    mean: float
+    standard_deviation: float
+    autocorrelation: float = Field(description="At lag one.")
+    ljung_box: float
+    ljung_box_lags: int
+    ljung_box_p_value: float
+    mean_drift: float = Field(description="Rise of the mean over the window, by a straight line.")
+    mean_drift_p_value: float
+    scale_drift: float = Field(description="Rise of the mean absolute error over the window, as a share of it.")
+    scale_drift_p_value: float
+
+
+class WorstDraw(Record):
+    """A draw that was forecast badly."""
+
+    draw_date: IsoDate
+    jackpot: float
+    sales: float
+    forecast: float
+    share_of_error: float
+
+
+class Evaluation(Record):
+    """evaluation.json: the back-test of a model and of the naive forecasts beside it.
+
+    Version 1 held the first eleven keys; a reader of either version finds them at the same place.
+    """
+
+    schema_version: Literal["1", "2"] = "2"
     market: str
     n_train: int
     n_test: int
@@ -201,6 +364,19 @@ class Evaluation(Record):
     specials: Specials
     gates: tuple[Gate, ...]
     passed: bool
+    method: Method | None = None
+    wmape_pct: Uncertain | None = None
+    bias_pct: Uncertain | None = None
+    skill: tuple[Skill, ...] = ()
+    horizons: tuple[Horizon, ...] = ()
+    by_jackpot: tuple[JackpotSlice, ...] = ()
+    by_price: tuple[Slice, ...] = ()
+    by_quarter: tuple[Slice, ...] = ()
+    by_weekday: tuple[Slice, ...] = ()
+    calibration: Calibration | None = None
+    residuals: Residuals | None = Field(default=None, description="None below 20 test draws.")
+    worst: tuple[WorstDraw, ...] = Field(default=(), description="The five draws with the largest absolute errors.")
+    worst_share: float | None = Field(default=None, description="Their share of the sum of absolute errors.")
 
 
 class Checks(Record):
@@ -213,6 +389,7 @@ class Checks(Record):
     market_file: Sha256
     source_uri: str
     source_version: str | None
+    model_name: str = Field(description="In the registry: models fitted to synthetic draws have a name of their own.")
     rows: int
     quarantined: int
     next_jackpot: float | None

@@ -29,18 +29,21 @@ def weekly(
         cash_uri: Where the cash figures lie. Empty: where the environment says.
         environment: Name under configs/environments/.
     """
+    # Nothing is cached: preprocess has the same parameters every week, so that a cached result would be last week's,
+    # and what follows leaves records of this very run.
     place = {"environment": environment, "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
     told = notify(market=market, **place).set_caching_options(False)
     with dsl.ExitHandler(told, name="weekly-steps"):
-        # The same parameters every week: cached, last week's snapshot would return.
-        read = preprocess(market=market, history_uri=history_uri, as_of=as_of, **place).set_caching_options(False)
+        read = preprocess(
+            market=market, history_uri=history_uri, as_of=as_of, cash_uri=cash_uri, **place
+        ).set_caching_options(False)
         week = {name: read.outputs[name] for name in ("market_file", "snapshot", "checks")}
-        trained = train(**week, **place)
+        trained = train(**week, **place).set_caching_options(False)
         tested = evaluate(**week, model=trained.outputs["model"], **place).set_caching_options(False)
-        gates = gate(evaluation=tested.outputs["evaluation"])
+        gates = gate(evaluation=tested.outputs["evaluation"]).set_caching_options(False)
         with dsl.If(gates.output == True, name="gates-passed"):  # noqa: E712
             register(
-                **week, model=trained.outputs["model"], logged=tested.outputs["Output"], **place
+                checks=week["checks"], model=trained.outputs["model"], logged=tested.outputs["Output"], **place
             ).set_caching_options(False)
         decided = optimise(
             **week, model_in_use=tested.outputs["model_in_use"], cash_uri=cash_uri, **place

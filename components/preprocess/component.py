@@ -11,6 +11,7 @@ def preprocess(
     market: str,
     history_uri: str,
     as_of: str,
+    cash_uri: str,
     environment: str,
     run_id: str,
     snapshot: Output[Dataset],
@@ -23,6 +24,7 @@ def preprocess(
         market: Name under configs/markets/, or a path.
         history_uri: A path or s3:// URI; empty: what the market file says.
         as_of: YYYY-MM-DD; draws before it are seen. Empty: the day after the history's last draw.
+        cash_uri: Where the cash figures lie; checked here, read where they are used.
         environment: Name under configs/environments/, or a path.
         run_id: The pipeline run's id.
         snapshot: Canonical Parquet of the draws.
@@ -42,6 +44,8 @@ def preprocess(
         start_run(places.store, run_id)
         loaded = load_market(market)
         source = step.read_source(loaded, history_uri, places.read, places.environment.synthetic_allowed)
+        # Bad cash figures are found here, before anything is trained or registered, and used later.
+        places.cash(loaded.market, cash_uri, source.uri == step.SYNTHETIC)
         paths = {"snapshot": Path(snapshot.path), "market_file": Path(market_file.path), "checks": Path(checks.path)}
         record = step.preprocess(loaded, source, resolve_as_of(as_of), places.store, **paths)
         snapshot.metadata.update(sha256=record.snapshot, rows=record.rows, as_of=record.as_of)

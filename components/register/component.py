@@ -1,15 +1,13 @@
 """register: a model that passed its gates becomes a version in the registry."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, Dataset, Input, Model
+from kfp.dsl import Artifact, Input, Model
 
 from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def register(
-    market_file: Input[Artifact],
-    snapshot: Input[Dataset],
     checks: Input[Artifact],
     model: Input[Model],
     logged: str,
@@ -19,8 +17,6 @@ def register(
     """Register the candidate.
 
     Args:
-        market_file: The market file.
-        snapshot: The draws.
         checks: checks.json of the snapshot.
         model: The candidate.
         logged: The registry's URI of the logged candidate.
@@ -35,10 +31,10 @@ def register(
     from jackpot.adapters.step import emit, open_step
 
     with open_step("register", environment, run_id) as places:
+        from jackpot.records import Checks
         from jackpot.steps.register import register
-        from jackpot.steps.week import read_week
 
-        week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
-        version, alias = register(week, Path(model.path), logged, places.registry, places.environment.bootstrap)
-        emit("registered", market=week.market.market, version=version, alias=alias)
+        record = Checks.model_validate_json(Path(checks.path).read_bytes())
+        version, alias = register(record, Path(model.path), logged, places.registry, places.environment.bootstrap)
+        emit("registered", market=record.market, version=version, alias=alias)
     return f"{version} {alias}"

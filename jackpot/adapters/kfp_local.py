@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def run_pipeline(
     run = LocalRun(succeeded=False, seconds=0.0, log=log)
     with tempfile.TemporaryDirectory(prefix="jackpot-run-") as scratch, log.open("w", encoding="utf-8") as record:
         settings = {**os.environ, **(environment or {}), "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"}
+        settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), settings.get("PATH", "")])
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", __name__, str(compiled.resolve()), json.dumps(dict(arguments)), scratch],
             stdout=subprocess.PIPE,
@@ -80,6 +82,7 @@ def run_pipeline(
             encoding="utf-8",
             errors="replace",
             env=settings,
+            start_new_session=True,
         )
         try:
             for line in process.stdout or ():
@@ -89,8 +92,9 @@ def run_pipeline(
                 if _follow(run, _COLOUR.sub("", line), time.monotonic() - began) and on_change is not None:
                     on_change(run)
         except BaseException:
-            process.terminate()
-            process.wait(timeout=30)
+            # The steps are processes of their own: all of the run ends, or its orphans would go on writing.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
         run.succeeded = process.wait() == 0
     run.seconds = time.monotonic() - began
@@ -115,6 +119,9 @@ def _follow(run: LocalRun, line: str, now: float) -> bool:
 def _main(compiled: str, arguments: str, scratch: str) -> None:
     from kfp import components, local
 
+    # kfp puts this name in place of every `python3` in a step's command, its arguments among them, without quotes: the
+    # same name changes nothing, and PATH (see run_pipeline) leads it to this interpreter.
+    sys.executable = "python3"
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=f"{scratch}/root")
     pipeline = components.load_component_from_file(compiled)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..canonical import read_folder
 from ..errors import JackpotError
 from ..ports import Files, RegisteredModel
 
@@ -19,7 +20,7 @@ MODEL_CODE = Path(__file__).with_name("mlflow_model.py")
 
 
 class MlflowRegistry:
-    """MLflow 3 at a tracking URI; each market has an experiment and a registered model of its name."""
+    """MLflow 3 at a tracking URI; each name has an experiment and a registered model."""
 
     def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -32,31 +33,47 @@ class MlflowRegistry:
         self._missing = MlflowException
         self._mlflow = mlflow
         self._artifacts = artifacts
-        if tracking_uri.startswith("sqlite:///"):
-            Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         self._client = mlflow.MlflowClient()
+        if tracking_uri.startswith("sqlite:///"):
+            self._create_database(Path(tracking_uri.removeprefix("sqlite:///")))
 
-    def champion(self, market: str) -> RegisteredModel | None:
-        """Return the market's champion, or None where there is none."""
-        version = self._by_alias(market, "champion")
+    def _create_database(self, path: Path) -> None:
+        """Let MLflow create its tables, one process at a time: two at once get in each other's way."""
+        import fcntl
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self._client.search_experiments(max_results=1)
+            except Exception as error:
+                raise JackpotError(
+                    f"the registry {path} cannot be opened: {str(error).splitlines()[0]}; if it is damaged, put a "
+                    "back-up there, or move it away to begin a new one"
+                ) from error
+
+    def champion(self, name: str) -> RegisteredModel | None:
+        """Return the champion of a name, or None where there is none."""
+        version = self._by_alias(name, "champion")
         if version is None:
             return None
         with tempfile.TemporaryDirectory() as folder:
             try:
                 local = self._mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{market}/{version.version}", dst_path=folder
+                    artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
                 )
-                model = Path(local) / "artifacts" / "model"
-                files = {path.name: path.read_bytes() for path in sorted(model.iterdir()) if path.is_file()}
+                files = read_folder(Path(local) / "artifacts" / "model")
             except Exception as error:
-                raise JackpotError(f"champion v{version.version} of {market} cannot be loaded: {error}") from error
-        return RegisteredModel(f"v{version.version}", version.tags["sha256"], files)
+                raise JackpotError(f"champion v{version.version} of {name} cannot be loaded: {error}") from error
+        return RegisteredModel(
+            f"v{version.version}", version.tags.get("sha256", ""), version.tags.get("as_of", ""), files
+        )
 
     def log(
         self,
-        market: str,
+        name: str,
         run_id: str,
         sha256: str,
         files: Files,
@@ -65,15 +82,15 @@ class MlflowRegistry:
     ) -> str:
         """Log a training run with its model's files and return MLflow's URI of the logged model."""
         mlflow = self._mlflow
-        self._use_experiment(market)
-        with mlflow.start_run(run_name=run_id, tags={"market": market, "run_id": run_id, "model_sha256": sha256}):
+        self._use_experiment(name)
+        with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}):
             mlflow.log_params({key: str(value) for key, value in params.items()})
             mlflow.log_metrics(dict(metrics))
             with tempfile.TemporaryDirectory() as folder:
                 model = Path(folder) / "model"
                 model.mkdir()
-                for name, data in files.items():
-                    (model / name).write_bytes(data)
+                for file, data in files.items():
+                    (model / file).write_bytes(data)
                 if "evaluation.json" in files:
                     mlflow.log_artifact(str(model / "evaluation.json"))
                 logged = mlflow.pyfunc.log_model(
@@ -87,43 +104,51 @@ class MlflowRegistry:
         return str(logged.model_uri)
 
     def register(
-        self, market: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool
+        self, name: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool
     ) -> tuple[str, str]:
         """Register a logged model; return its version (v3) and its alias, champion or challenger.
 
         A model that is registered already keeps its version. The alias is `champion` for the first where `bootstrap`
         allows it, else `challenger`; a champion keeps that alias.
         """
-        champion = self._by_alias(market, "champion")
-        if champion is not None and champion.tags.get("sha256") == sha256:
-            return f"v{champion.version}", "champion"
-        challenger = self._by_alias(market, "challenger")
-        if challenger is not None and challenger.tags.get("sha256") == sha256:
-            return f"v{challenger.version}", "challenger"
-        try:
-            self._client.create_registered_model(market)
-        except self._missing as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        created = self._client.create_model_version(
-            market, logged, model_id=logged.removeprefix("models:/"), tags={"sha256": sha256, **tags}
-        )
-        alias = "champion" if champion is None and bootstrap else "challenger"
-        self._client.set_registered_model_alias(market, alias, created.version)
-        return f"v{created.version}", alias
+        version = self._by_hash(name, sha256)
+        if version is None:
+            try:
+                self._client.create_registered_model(name)
+            except self._missing as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            created = self._client.create_model_version(
+                name, logged, model_id=logged.removeprefix("models:/"), tags={"sha256": sha256, **tags}
+            )
+            version = int(created.version)
+        champion = self._by_alias(name, "champion")
+        if champion is None and bootstrap:
+            alias = "champion"
+        elif champion is not None and int(champion.version) == version:
+            return f"v{version}", "champion"
+        else:
+            alias = "challenger"
+        self._client.set_registered_model_alias(name, alias, str(version))
+        return f"v{version}", alias
 
-    def _by_alias(self, market: str, alias: str) -> ModelVersion | None:
+    def _by_hash(self, name: str, sha256: str) -> int | None:
+        """Return the newest version of a model by the hash of its files."""
+        found = self._client.search_model_versions(f"name = '{name}' and tags.sha256 = '{sha256}'")
+        return max((int(version.version) for version in found), default=None)
+
+    def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         try:
-            return self._client.get_model_version_by_alias(market, alias)
+            return self._client.get_model_version_by_alias(name, alias)
         except self._missing as error:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise JackpotError(f"the registry cannot be read: {error}") from error
 
-    def _use_experiment(self, market: str) -> None:
-        if self._artifacts is not None and self._client.get_experiment_by_name(market) is None:
-            self._client.create_experiment(market, artifact_location=(self._artifacts / market).as_uri())
-        self._mlflow.set_experiment(market)
+    def _use_experiment(self, name: str) -> None:
+        if self._artifacts is not None and self._client.get_experiment_by_name(name) is None:
+            self._client.create_experiment(name, artifact_location=(self._artifacts / name).as_uri())
+        self._mlflow.set_experiment(name)
 
 
 def _signature() -> Any:

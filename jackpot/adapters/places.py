@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..environment import Environment
 from ..errors import InputError, Problem
-from ..market.loading import load_yaml_model, named_file
-from ..market.schema import Market
 from ..store import FolderStore, Store
+from ..strict_yaml.files import CONFIGS, load_yaml, named_file, read_file, shown_path
 
 if TYPE_CHECKING:
     from ..cash import Cash
     from ..history.source import Source
+    from ..market.schema import Market
     from ..ports import Notifier, Registry
 
 
@@ -70,10 +70,10 @@ class Places:
         from ..cash import read_cash
         from ..simulation.history import synthetic_cash
 
-        if market.cash is None:
-            return None
         if uri:
             return read_cash(self.read(uri).data, uri, market.currency)
+        if market.cash is None:
+            return None
         if self.environment.cash_uri:
             found = self.environment.cash_uri.format(market=market.market)
             path = found if "://" in found else str(self.root / found)
@@ -105,6 +105,6 @@ def open_places(environment: str) -> Places:
 
     Raises InputError where there is no such file or it says what an environment file may not say.
     """
-    path = named_file(environment, "environments", "environment")
-    settings = load_yaml_model(path.read_bytes(), str(path), Environment)
+    path = named_file(environment, [folder / "environments" for folder in CONFIGS], "environment")
+    settings = load_yaml(read_file(path), shown_path(path), Environment)
     return Places(settings, (path.resolve().parent / settings.root).resolve())

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from urllib3.exceptions import HTTPError
 
 from ..errors import JackpotError
 from ..store import MissingObjectError
+
+ATTEMPTS = 5
+"""How often a conditional write that met another one is tried."""
 
 
 class S3Store:
@@ -21,42 +27,58 @@ class S3Store:
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
-    def _call(self, operation: str, key: str, **arguments: Any) -> Any:
+    @contextmanager
+    def _named(self, operation: str, key: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return getattr(self.client, operation)(Bucket=self.bucket, Key=self.prefix + key, **arguments)
+            yield
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in {"NoSuchKey", "404"}:
                 raise MissingObjectError(f"nothing is stored under {self.uri(key)}") from None
-            if code in {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}:
-                return None
-            raise JackpotError(f"{self.uri(key)}: S3 refused {operation}: {code}") from error
-        except BotoCoreError as error:
+            raise JackpotError(f"{self.uri(key)}: S3 refused to {operation} it: {code}") from error
+        except (BotoCoreError, HTTPError, OSError) as error:
             raise JackpotError(f"{self.uri(key)}: S3 cannot be reached: {error}") from error
 
     def read(self, key: str) -> bytes:
         """Return an object's bytes; raise MissingObjectError where there is none."""
-        data: bytes = self._call("get_object", key)["Body"].read()
+        with self._named("read", key):
+            data: bytes = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
         return data
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object that must never change: False where it is there already (what is there stays)."""
-        return self._call("put_object", key, Body=data, IfNoneMatch="*") is not None
+        from botocore.exceptions import ClientError
+
+        where = {"Bucket": self.bucket, "Key": self.prefix + key}
+        with self._named("write", key):
+            for attempt in range(ATTEMPTS):
+                try:
+                    self.client.put_object(**where, Body=data, IfNoneMatch="*")
+                except ClientError as error:
+                    code = error.response["Error"]["Code"]
+                    if code in {"PreconditionFailed", "412"}:
+                        return False
+                    # 409: another writer is at it and may yet fail, so that nothing is there; S3 asks to try again.
+                    if code not in {"ConditionalRequestConflict", "409"} or attempt == ATTEMPTS - 1:
+                        raise
+                else:
+                    break
+        return True
 
     def replace(self, key: str, data: bytes) -> None:
         """Write an object whole, over what was there."""
-        self._call("put_object", key, Body=data)
+        with self._named("write", key):
+            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys under a prefix, sorted."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=f"{self.prefix}{prefix.rstrip('/')}/"
-        )
-        for page in pages:
-            for item in page.get("Contents", ()):
-                yield item["Key"][len(self.prefix) :]
+        folder = f"{self.prefix}{prefix.rstrip('/')}/"
+        with self._named("list", prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
+                for item in page.get("Contents", ()):
+                    yield item["Key"][len(self.prefix) :]
 
     def uri(self, key: str) -> str:
         """Return where a person finds the object."""

@@ -62,7 +62,7 @@ def cli() -> None:
     """Recommend the jackpot that a lottery announces for its next draw.
 
     MARKET is a name under configs/markets/ or the path of a market file. Every command takes --json. Exit codes: 0
-    done, 1 failed or infeasible, 2 bad input or usage.
+    done, 1 failed or infeasible, 2 bad input or usage, 130 stopped by Ctrl-C.
     """
 
 
@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show(sys.stderr)
+        if output.as_json:
+            output.json({"error": "usage", "message": error.format_message()})
         sys.exit(2)
     except InputError as error:
         output.problems(error.problems)
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
-        if "-v" in words or "--verbose" in words:
+        if not {"-v", "--verbose"}.isdisjoint(words):
             raise
         output.failure(f"{type(error).__name__}: {error} (this is a defect of jackpot; -v shows where)")
         sys.exit(1)

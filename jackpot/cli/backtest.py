@@ -23,7 +23,7 @@ def command(market: str, history: str, as_of: str, environment: str, as_json: bo
     The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart.
     """
     from ..adapters.places import open_places
-    from ..demand.backtest import backtest
+    from ..evaluation.backtest import backtest
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
     from ..steps.preprocess import read_source

@@ -12,7 +12,11 @@ from .output import Output
 
 @click.command("compile")
 @click.option("--image", help="The pipeline image, by digest: registry/name@sha256:...")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [pipelines/compiled].")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder [pipelines/compiled; with --image out/pipelines].",
+)
 @options.as_json
 def command(image: str | None, out: Path | None, as_json: bool) -> int:
     """Compile every pipeline. On a cluster the image goes by digest: KFP caches by the image's name."""
@@ -22,7 +26,7 @@ def command(image: str | None, out: Path | None, as_json: bool) -> int:
     if image is not None and "@sha256:" not in image:
         raise click.UsageError(f"--image {image}: name the image by digest, registry/name@sha256:...")
     with output.working("compiling"):
-        written = compile_pipelines(out or COMPILED, image)
+        written = compile_pipelines(out or (COMPILED if image is None else Path("out/pipelines")), image)
     if as_json:
         output.json([str(path) for path in written])
     for path in written:

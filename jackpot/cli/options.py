@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 market = click.argument("market")
 history = click.option("--history", default="", metavar="URI", help="A file or s3:// URI instead of the market's own.")
@@ -11,5 +16,12 @@ cash = click.option("--cash", default="", metavar="URI", help="Cash figures: a J
 environment = click.option(
     "--environment", default="local", show_default=True, help="Name under configs/environments/, or a path."
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
-verbose = click.option("-v", "--verbose", is_flag=True, help="Show all that the libraries print.")
+verbose = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, help="Show what libraries print, and where a defect is."
+)
+
+
+def as_json(command: F) -> F:
+    """Add what every command has: --json and -v."""
+    json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
+    return json(verbose(command))

@@ -22,6 +22,7 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        self.verbose = not {"-v", "--verbose"}.isdisjoint(sys.argv)
 
     @property
     def results(self) -> Console:

@@ -37,5 +37,9 @@ def show(output: Output, record: Recommendation, decimals: int) -> None:
         status = f"[{colours[constraint.status]}]{constraint.status.replace('_', ' ')}"
         rows.add_row(constraint.name, status, escape(constraint.description))
     console.print(rows)
+    if record.model.gates == "failed":
+        console.print(
+            "[bold yellow]warning:[/] the forecast's model failed its gates; see evaluation.json or the report"
+        )
     for warning in record.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")

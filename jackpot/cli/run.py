@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,13 @@ PUBLISHED = ("recommendation.json", "metadata.json", "evaluation.json", "checks.
 @options.environment
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the results [out/MARKET].")
 @options.as_json
-@options.verbose
-def command(
-    market: str, history: str, as_of: str, cash: str, environment: str, out: Path | None, as_json: bool, verbose: bool
-) -> int:
+def command(market: str, history: str, as_of: str, cash: str, environment: str, out: Path | None, as_json: bool) -> int:
     """Run the weekly pipeline for MARKET on this machine: the very file that a cluster runs.
 
     Leaves recommendation.json, metadata.json, report.html and the tables behind them in --out.
     """
+    from pipelines.compiling import COMPILED
+
     from ..adapters.kfp_local import run_pipeline
     from ..adapters.places import open_places
     from ..history.as_of import resolve_as_of
@@ -48,7 +48,7 @@ def command(
     loaded = load_market(market)
     places = open_places(environment)
     target = out or Path("out") / loaded.market.market
-    compiled = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "weekly.yaml"
+    _writable(target)
     arguments = {
         "market": _whole(market),
         "history_uri": _whole(history),
@@ -56,14 +56,14 @@ def command(
         "cash_uri": _whole(cash),
         "environment": _whole(environment),
     }
-    log = places.root / "var" / "logs" / f"{loaded.market.market}.log"
+    log = places.root / "var" / "logs" / f"{loaded.market.market}-{os.getpid()}.log"
     with _progress(output, loaded.market.title) as on_change:
         run = run_pipeline(
-            compiled,
+            COMPILED / "weekly.yaml",
             arguments,
             log,
             on_change,
-            on_line=(lambda line: click.echo(line, err=True, nl=False)) if verbose else None,
+            on_line=(lambda line: click.echo(line, err=True, nl=False)) if output.verbose else None,
         )
     if not run.succeeded:
         _explain(run)
@@ -76,6 +76,20 @@ def command(
         output.say(f"{len(copied)} files in {target} in {run.seconds:.1f} s; what the steps printed: {log}")
     output.next_step(f"open {target / 'report.html'}")
     return 0 if record.status != "infeasible" else 1
+
+
+def _writable(folder: Path) -> None:
+    """Make the folder and try it before minutes of work go into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = write_atomically(folder / f".probe-{os.getpid()}", b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            Problem(
+                f"nothing can be written there: {error.strerror}", where=str(folder), hint="choose another with --out"
+            )
+        ) from None
 
 
 def _whole(value: str) -> str:
@@ -125,5 +139,7 @@ def _copy(places: Places, run: LocalRun, target: Path) -> list[Path]:
     """Copy what the run published, each file whole; recommendation.json last."""
     result = json.loads(places.store.read(f"runs/{run.run_id}/result.json"))
     files = {name: places.store.read(f"{result['prefix']}/{name}") for name in reversed(PUBLISHED)}
-    files = {"report.html": places.restricted.read(f"{result['prefix']}/report.html"), **files}
-    return [write_atomically(target / name, data) for name, data in files.items()]
+    report = places.restricted.read(f"{result['prefix']}/report.html")
+    # The report shows cash: it stays its owner's alone.
+    written = [write_atomically(target / "report.html", report, mode=0o600)]
+    return written + [write_atomically(target / name, data) for name, data in files.items()]

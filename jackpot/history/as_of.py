@@ -6,6 +6,7 @@ import datetime as dt
 import re
 
 from ..errors import InputError, Problem
+from ..strict_yaml.section import FIRST_DATE, LAST_DATE
 
 
 def resolve_as_of(text: str, last_draw: dt.date | None = None) -> dt.date | None:
@@ -20,9 +21,15 @@ def resolve_as_of(text: str, last_draw: dt.date | None = None) -> dt.date | None
         # fromisoformat alone would take 20260131 and 2026-W05-6 too.
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", stripped):
             raise ValueError
-        return dt.date.fromisoformat(stripped)
+        day = dt.date.fromisoformat(stripped)
+        if not FIRST_DATE <= day <= LAST_DATE:
+            raise ValueError
+        return day
     except ValueError:
         problem = Problem(
-            "is no date", field="as_of", found=repr(text), allowed="YYYY-MM-DD, e.g. 2026-01-31, or nothing"
+            "is no date",
+            field="as_of",
+            found=repr(text),
+            allowed="YYYY-MM-DD between 1900 and 2200, e.g. 2026-01-31, or nothing",
         )
         raise InputError(problem) from None

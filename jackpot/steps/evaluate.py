@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..canonical import write_atomically
-from ..ports import Registry
+from ..canonical import read_folder, write_atomically
+from ..errors import JackpotError
+from ..ports import RegisteredModel, Registry
 from ..records import Evaluation
 from .model_in_use import ModelInUse, Standing
 from .week import Week
@@ -23,17 +24,17 @@ def evaluate(
 ) -> tuple[Evaluation, str]:
     """Back-test the candidate beside the naive forecasts; return the evaluation and the registry's id of the run.
 
-    The model in use is the champion; where there is none, the candidate.
+    The model in use is the champion; where there is none, or it has seen draws of this day or later, the candidate.
     """
-    from ..demand.backtest import backtest
     from ..demand.storage import load_model, model_hash
+    from ..evaluation.backtest import backtest
     from ..report.tables import history_csv
 
-    files = {path.name: path.read_bytes() for path in sorted(candidate.iterdir())}
+    files = read_folder(candidate)
     test = backtest(week.history.draws, week.market)
     record = test.evaluation
     logged = registry.log(
-        week.market.market,
+        week.model_name,
         run_id,
         model_hash(files),
         {
@@ -49,11 +50,11 @@ def evaluate(
             **load_model(files).describe(),
         },
     )
-    champion = registry.champion(week.market.market)
+    champion = _champion(week, registry)
     if champion is None:
-        in_use = ModelInUse(files, record, Standing(standing="candidate", version=None))
+        in_use = ModelInUse.of(files, record, Standing(standing="candidate", version=None))
     else:
-        in_use = ModelInUse(
+        in_use = ModelInUse.of(
             champion.files,
             Evaluation.model_validate_json(champion.files["evaluation.json"]),
             Standing(standing="champion", version=champion.version),
@@ -71,3 +72,14 @@ def flat_metrics(record: Evaluation) -> dict[str, float]:
         figures |= {f"{name}_wmape_pct": score.wmape_pct, f"{name}_mase": score.mase}
     figures |= {"model_coverage_90_pct": record.model.coverage_90_pct, "specials_mape_pct": record.specials.mape_pct}
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _champion(week: Week, registry: Registry) -> RegisteredModel | None:
+    from ..demand.storage import model_hash
+
+    champion = registry.champion(week.model_name)
+    if champion is None or champion.as_of > week.checks.as_of:
+        return None
+    if model_hash(champion.files) != champion.sha256:
+        raise JackpotError(f"champion {champion.version} of {week.model_name} is not what was registered")
+    return champion

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..canonical import json_bytes, write_atomically
+from ..canonical import json_bytes, read_folder, write_atomically
+from ..demand.storage import ARRAYS, SCALARS
 from ..ports import Files
 from ..records import Evaluation, Record
 
@@ -26,6 +27,11 @@ class ModelInUse:
     evaluation: Evaluation
     standing: Standing
 
+    @classmethod
+    def of(cls, files: Files, evaluation: Evaluation, standing: Standing) -> ModelInUse:
+        """Return a model in use with its own files alone, whatever else lies beside them."""
+        return cls({name: files[name] for name in (SCALARS, ARRAYS)}, evaluation, standing)
+
     def write(self, folder: Path) -> None:
         """Leave everything in a folder."""
         for name, data in self.files.items():
@@ -36,6 +42,6 @@ class ModelInUse:
     @classmethod
     def read(cls, folder: Path) -> ModelInUse:
         """Return what `write` left."""
-        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        files = read_folder(folder)
         standing = Standing.model_validate_json(files.pop("standing.json"))
-        return cls(files, Evaluation.model_validate_json(files["evaluation.json"]), standing)
+        return cls.of(files, Evaluation.model_validate_json(files["evaluation.json"]), standing)

@@ -15,8 +15,8 @@ def notice_of(market: str, run_id: str, state: str, store: Store, run_link: str 
     `state` is KFP's final status; the step and its error come from the record that the step itself left.
     """
     link = run_link.format(run_id=run_id) if run_link else None
-    failures = [json.loads(store.read(key)) for key in store.keys(f"runs/{run_id}") if "/failure-" in key]
-    if state != "SUCCEEDED" or failures:
+    if state != "SUCCEEDED":
+        failures = [json.loads(store.read(key)) for key in store.keys(f"runs/{run_id}") if "/failure-" in key]
         said = "; ".join(f"{failure['step']}: {failure['message']}" for failure in failures)
         return Notice(market, run_id, "failed", said or f"the run ended as {state}, and no step said why", link)
     try:

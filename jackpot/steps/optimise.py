@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..canonical import json_bytes, sha256, write_atomically
@@ -50,11 +51,12 @@ def decide_week(week: Week, in_use: ModelInUse, cash: Cash | None) -> Decision:
         snapshot=week.checks.snapshot,
         market_file=week.checks.market_file,
         model=model_hash(in_use.files),
+        warnings=sha256(json_bytes(list(week.checks.warnings))),
         cash_figures=cash.sha256 if cash is not None else None,
     )
     return decide(
         market,
-        week.history,
+        replace(week.history, problems=()),  # they are in the checks, as records tell them
         model.condition(draws, market),
         new_model("log_log_ols").fit(draws, market).condition(draws, market),
         note,

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..canonical import sha256, write_atomically
-from ..errors import InputError, Problem
+from ..errors import InputError, JackpotError, Problem
 from ..history.contract import History
 from ..history.source import Source
 from ..market.loading import LoadedMarket
 from ..records import Checks
 from ..store import Store
+
+SYNTHETIC = "synthetic"
+"""The URI of a history that is generated."""
 
 
 def read_source(
@@ -21,7 +24,7 @@ def read_source(
 ) -> Source:
     """Return the bytes of a history: from `history_uri`, else from the market file's own, which may be synthetic."""
     uri = history_uri or market.market.history.uri
-    if uri != "synthetic":
+    if uri != SYNTHETIC:
         return read(uri)
     if not synthetic_allowed:
         raise InputError(
@@ -35,7 +38,7 @@ def read_source(
         )
     from ..simulation.history import synthetic_csv
 
-    return Source("synthetic", synthetic_csv(market.market), None)
+    return Source(SYNTHETIC, synthetic_csv(market.market), None)
 
 
 def preprocess(
@@ -55,11 +58,15 @@ def preprocess(
     history = read_history(source, market.market, as_of)
     data = snapshot_bytes(history)
     record = checks_of(history, market, sha256(data), as_of)
-    key = f"snapshots/{record.market}/{record.snapshot}"
-    store.put_new(f"{key}.parquet", data)
+    key = f"snapshots/{record.market}/{record.snapshot}.parquet"
+    if not store.put_new(key, data) and sha256(store.read(key)) != record.snapshot:
+        raise JackpotError(
+            f"{store.uri(key)} is damaged: its bytes are not those that its name says; restore or remove it"
+        )
     store.put_new(f"markets/{record.market}/{record.market_file}.yaml", market.data)
     if record.quarantined:
-        store.replace(f"{key}.quarantine.csv", quarantine_csv(history))
+        rows = quarantine_csv(history)
+        store.put_new(f"snapshots/{record.market}/{record.snapshot}.quarantine-{sha256(rows)[:16]}.csv", rows)
     for path, content in ((snapshot, data), (market_file, market.data), (checks, record.to_bytes())):
         write_atomically(path, content)
     return record
@@ -68,7 +75,7 @@ def preprocess(
 def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_of: dt.date | None) -> Checks:
     """Return the record of a history that was read; without `as_of` it is seen from the day after its last draw.
 
-    Warnings name the file without its folder: the same data gives the same record wherever it lies.
+    Warnings do not name the file: the same data gives the same record wherever it lies and whatever it is called.
     """
     last = history.draws["draw_date"].iloc[-1].date()
     return Checks(
@@ -77,9 +84,20 @@ def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_o
         snapshot=snapshot_sha256,
         market_file=market.sha256,
         source_uri=history.source_uri,
+        model_name=f"{market.market.market}-synthetic" if history.source_uri == SYNTHETIC else market.market.market,
         source_version=history.source_version,
         rows=len(history.draws),
         quarantined=len(history.quarantined),
         next_jackpot=history.next_jackpot,
-        warnings=tuple(str(replace(problem, where=problem.where.rpartition("/")[2])) for problem in history.problems),
+        warnings=(*_pool_warning(history), *(str(replace(problem, where="history")) for problem in history.problems)),
+    )
+
+
+def _pool_warning(history: History) -> tuple[str, ...]:
+    pool = history.market.game.pool
+    if pool is None or history.draws["pool"].notna().iloc[-1]:
+        return ()
+    return (
+        f"history: what the rollover pool held after the last draw is not known; it is taken to be {pool.opening:,.0f} "
+        "(game.pool.opening): name the column that holds it in history.columns.pool",
     )

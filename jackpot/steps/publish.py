@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..canonical import json_bytes, sha256, write_atomically
 from ..lineage import CodeVersion, recommendation_prefix
-from ..records import Evaluation, Metadata, Recommendation
+from ..records import Metadata, Recommendation
 from ..report.contract import ReportInputs
 from ..store import MissingObjectError, Store
 from .model_in_use import ModelInUse, Standing
@@ -63,7 +63,7 @@ def publish(
     inputs = ReportInputs(
         market=week.market,
         recommendation=record,
-        evaluation=Evaluation.model_validate_json(evaluation.read_bytes()),
+        evaluation=in_use.evaluation,
         metadata=metadata,
         curve=_read_csv(curve),
         history=_read_csv(forecasts),
@@ -82,7 +82,7 @@ def publish(
     }.items():
         store.put_new(f"{prefix}/{name}", content)
     restricted.replace(f"{prefix}/report.html", html(inputs))
-    public = ReportInputs(**{**inputs.__dict__, "cash": None})
+    public = replace(inputs, cash=None)
     write_atomically(dashboard, html(public))
     write_atomically(summary, markdown(public).encode())
     # Last, and in this order: who finds the run's result finds all of the above.

@@ -30,9 +30,14 @@ class Week:
         return dt.date.fromisoformat(self.checks.as_of)
 
     @property
+    def model_name(self) -> str:
+        """The name of this market's models in the registry: those fitted to synthetic draws have one of their own."""
+        return self.checks.model_name
+
+    @property
     def synthetic(self) -> bool:
         """Whether the history was generated."""
-        return self.checks.source_uri == "synthetic"
+        return self.checks.model_name != self.checks.market
 
 
 def read_week(market_file: Path, snapshot: Path, checks: Path) -> Week:

@@ -16,7 +16,7 @@ from .week import Week
 
 if TYPE_CHECKING:
     from ..cash import Cash
-    from ..demand.backtest import Backtest
+    from ..evaluation.backtest import Backtest
 
 
 def week_in_memory(market: LoadedMarket, source: Source, as_of: dt.date | None) -> Week:
@@ -31,11 +31,11 @@ def week_in_memory(market: LoadedMarket, source: Source, as_of: dt.date | None) 
 
 def recommend_in_memory(week: Week, cash: Cash | None) -> tuple[Decision, Backtest]:
     """Fit, back-test and decide: the same bytes as the pipeline gives where there is no champion yet."""
-    from ..demand.backtest import backtest
     from ..demand.models import new_model
     from ..demand.storage import model_files
+    from ..evaluation.backtest import backtest
 
     model = new_model(week.market.demand.model).fit(week.history.draws, week.market)
     test = backtest(week.history.draws, week.market)
-    candidate = ModelInUse(model_files(model), test.evaluation, Standing(standing="candidate", version=None))
+    candidate = ModelInUse.of(model_files(model), test.evaluation, Standing(standing="candidate", version=None))
     return decide_week(week, candidate, cash), test

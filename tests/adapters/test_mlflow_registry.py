@@ -48,6 +48,8 @@ def test_the_same_model_keeps_its_version(registry: MlflowRegistry) -> None:
         assert registry.register("same", log(registry, "same", A), A, {}, bootstrap=True) == ("v1", "champion")
     for _ in range(2):
         assert registry.register("same", log(registry, "same", C), C, {}, bootstrap=True) == ("v2", "challenger")
+    assert registry.register("same", log(registry, "same", B), B, {}, bootstrap=True) == ("v3", "challenger")
+    assert registry.register("same", log(registry, "same", C), C, {}, bootstrap=True) == ("v2", "challenger")
 
 
 def test_no_file_of_a_model_is_a_pickle(registry: MlflowRegistry, tmp_path: Path) -> None:

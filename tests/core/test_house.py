@@ -46,7 +46,7 @@ def test_the_check_sees_a_read() -> None:
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.parent.name)
 def test_a_component_is_a_thin_adapter(path: Path) -> None:
-    """One function named like its folder; kfp alone at the top; at most 25 lines of its own under the docstring."""
+    """One function named like its folder; kfp alone at the top; at most 30 lines of its own under the docstring."""
     tree = ast.parse(path.read_text())
     imported = {
         (node.module if isinstance(node, ast.ImportFrom) else alias.name) or ""

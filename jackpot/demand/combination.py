@@ -1,0 +1,175 @@
+"""`combination`, the default: several models of one market, weighted by how well each has forecast of late.
+
+A linear pool (Stone 1961; Bates and Granger 1969): each sample of the future is one model's, so the models'
+disagreement is part of the forecast's doubt, and every sample and every mean is monotone because each model's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import InputError
+from ..market.schema import Market
+from .base import Ahead, Array, Demand, DemandModel, Elasticity, OneStep
+from .boosted import BoostedDemand, BoostedModel
+from .calibration import rolling
+from .common import check_figures
+from .kalman import pool
+from .posterior import elasticities, lognormal_quantiles
+from .spline import SplineModel
+from .state_space import StateSpaceDemand, StateSpaceModel
+
+MEMBERS = ("state_space", "boosted_state_space", "spline")
+FORGETTING = 0.98
+POWER = 12.0
+"""Weights are the inverse of the recent mean absolute log error, to this power."""
+LARGEST_ERROR = 0.5
+"""Log errors count up to here: one wild draw does not choose the model."""
+
+
+def weights(errors: Array) -> Array:
+    """Return the members' weights before each draw and after the last, shape (n + 1, m), from log errors (n, m).
+
+    Only errors of the draws before count, the recent ones more; NaN errors (draws that do not count) change nothing.
+    """
+    recent = np.full(errors.shape[1], 0.1)
+    result = np.empty((len(errors) + 1, errors.shape[1]))
+    for t in range(len(errors) + 1):
+        raw = (recent / recent.min()) ** -POWER
+        result[t] = raw / raw.sum()
+        if t < len(errors) and np.isfinite(errors[t]).all():
+            recent = FORGETTING * recent + (1 - FORGETTING) * np.minimum(np.abs(errors[t]), LARGEST_ERROR)
+            recent = np.maximum(recent, 1e-6)
+    return result
+
+
+class CombinedDemand(Demand):
+    """A mixture of demands of one market."""
+
+    def __init__(self, members: list[StateSpaceDemand], weights: Array) -> None:
+        self.members, self.weights = members, weights
+        self.largest_seen, self.draws_seen = members[0].largest_seen, members[0].draws_seen
+
+    def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
+        """Return mean sales, shape (d, k): the weighted mean of the members' means."""
+        means = np.stack([member.mean(jackpots, dates) for member in self.members])
+        mean: Array = np.tensordot(self.weights, means, axes=1)
+        return mean
+
+    def quantiles(self, jackpots: Array, dates: pd.DatetimeIndex, q: Array) -> Array:
+        """Return quantiles of sales, shape (len(q), d, k): lognormal by the mixture's moments of log sales."""
+        moments = [member.log_moments(jackpots, dates) for member in self.members]
+        mean, variance = (np.stack([moment[i] for moment in moments], axis=-1) for i in (0, 1))
+        return lognormal_quantiles(*pool(mean, variance, self.weights), q)
+
+    def sample(self, jackpots: Array, dates: pd.DatetimeIndex, samples: int, seed: int) -> Array:
+        """Return joint draws of sales, shape (samples, d, k); each sample is one member's, at every jackpot."""
+        order = np.random.default_rng([seed, 1]).permutation(samples)
+        places = (np.arange(samples) + 0.5) / samples
+        member = np.minimum(np.searchsorted(np.cumsum(self.weights), places), len(self.members) - 1)
+        drawn = np.empty((samples, len(dates), len(jackpots)))
+        for i, one in enumerate(self.members):
+            mine = order[member == i]
+            if len(mine):
+                drawn[mine] = one.sample(jackpots, dates, len(mine), seed + i)
+        return drawn
+
+    def elasticity(self, jackpots: Array) -> list[Elasticity]:
+        """Return the elasticity at each jackpot with its 90% band: of the mixture of the members' ensembles."""
+        counts = np.maximum(np.round(self.weights * 8).astype(int), self.weights > 0.05)
+        slopes = [
+            np.tile(one.slopes(one.ensemble, np.asarray(jackpots, dtype=float)), (count, 1))
+            for one, count in zip(self.members, counts, strict=True)
+        ]
+        return elasticities(jackpots, np.concatenate(slopes))
+
+    def log_parts(self, jackpot: float, date: pd.Timestamp) -> dict[str, float]:
+        """Return the median log forecast by its parts, the weighted mean of the members'."""
+        parts = [one.log_parts(jackpot, date) for one in self.members]
+        return {
+            name: float(sum(w * part[name] for w, part in zip(self.weights, parts, strict=True))) for name in parts[0]
+        }
+
+
+class CombinationModel(DemandModel):
+    """The state-space regression, boosting on its errors, and its recency-weighted spline, by recent performance."""
+
+    name: ClassVar[str] = "combination"
+
+    def __init__(self, members: tuple[StateSpaceModel, BoostedModel, SplineModel] | None = None) -> None:
+        self._members = members
+
+    @property
+    def members(self) -> tuple[StateSpaceModel, BoostedModel, SplineModel]:
+        """Return the fitted members; raise InputError before `fit`."""
+        if self._members is None:
+            raise InputError("the demand model is not fitted: call fit(draws, market) first")
+        return self._members
+
+    def fit(self, draws: pd.DataFrame, market: Market) -> Self:
+        """Fit each member on a history of any length; raise InputError where its figures cannot be used."""
+        base = StateSpaceModel().fit(draws, market)
+        self._members = base, BoostedModel().fit_on(base, draws, market), SplineModel().fit(draws, market)
+        return self
+
+    def _weights(self, draws: pd.DataFrame, market: Market) -> Array:
+        _, boosted, spline = self.members
+        run, said = boosted.corrected(draws, market)
+        other = spline.run(draws, market).moments[0]
+        errors = run.log_sales[:, None] - np.column_stack([run.moments[0], run.moments[0] + said, other])
+        return weights(np.where(run.counted[:, None], errors, np.nan))
+
+    def condition(self, draws: pd.DataFrame, market: Market) -> CombinedDemand:
+        """Filter each member's state and weigh the members by their recent errors."""
+        demands: list[StateSpaceDemand | BoostedDemand] = [one.condition(draws, market) for one in self.members]
+        return CombinedDemand(list(demands), self._weights(draws, market)[-1])
+
+    def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
+        """Forecast draws[first:] one by one, members weighted by their errors before each."""
+        check_figures(draws.iloc[:first])
+        base, boosted, spline = self.members
+        run, said = boosted.corrected(draws, market)
+        weight = self._weights(draws, market)
+        of_base, of_spline = (one.log_forecasts(draws, market, first) for one in (base, spline))
+        log_median, variance = pool(
+            np.column_stack([of_base[0], of_base[0] + said[first:], of_spline[0]]),
+            np.column_stack([of_base[1], of_base[1], of_spline[1]]),
+            weight[first:-1],
+        )
+        scales = rolling(run.standard, run.log_jackpots, run.counted, first)
+        factor = np.array([one.at(log) for one, log in zip(scales, run.log_jackpots[first:], strict=True)])
+        return OneStep(np.exp(log_median + factor**2 * variance / 2), log_median, np.sqrt(variance), factor)
+
+    def ahead(
+        self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int, q: Array
+    ) -> Ahead:
+        """Forecast `horizon` draws after each origin, members weighted as they were at the origin."""
+        check_figures(draws)
+        weight = self._weights(draws, market)[origins]
+        forecasts = [one.log_ahead(draws, market, origins, horizon) for one in self.members]
+        mean, variance, factor = (np.stack([forecast[i] for forecast in forecasts], axis=-1) for i in range(3))
+        pooled, spread = pool(mean, variance * factor**2, weight[:, None, :])
+        return Ahead(origins, np.exp(pooled + spread / 2), lognormal_quantiles(pooled, spread, q))
+
+    def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
+        """Return all that `from_parameters` needs: the members' parameters under their names."""
+        base, boosted, spline = (one.parameters() for one in self.members)
+        scalars = {"state_space": dict(base[0]), "spline": dict(spline[0])}
+        return scalars, {**boosted[1], **{f"spline_{name}": array for name, array in spline[1].items()}}
+
+    @classmethod
+    def from_parameters(cls, scalars: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Rebuild a fitted model."""
+        boosted = BoostedModel.from_parameters(scalars["state_space"], arrays)
+        of_spline = {name.removeprefix("spline_"): array for name, array in arrays.items() if name[:7] == "spline_"}
+        spline = SplineModel.from_parameters(scalars["spline"], of_spline)
+        return cls((boosted.regression, boosted, spline))
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return figures of the fit by name."""
+        return {"combined": ", ".join(MEMBERS), **self.members[1].describe()}

@@ -1,0 +1,239 @@
+"""Rolling-origin back-test: the last fifth of the draws, each from those before it, beside naive forecasts.
+
+Parameters are learned from the training part alone; a model's state follows the draws (Tashman 2000, International
+Journal of Forecasting 16(4): rolling origins, fixed parameters). The jackpot of each draw is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..demand.base import Array, OneStep
+from ..demand.common import SMALLEST_HISTORY, check_history, ordinary
+from ..demand.models import new_model
+from ..errors import InputError, Problem
+from ..market.schema import Market
+from ..records import Evaluation, Method, Residuals, Score, Skill, Specials, Uncertain, WorstDraw
+from . import slices
+from .bootstrap import REPLICATIONS, SEED, interval, ratio_resamples
+from .calibration import calibration
+from .comparison import diebold_mariano
+from .forecasts import Forecasts, level_index
+from .gates import gates, well_formed
+from .horizons import LONGEST, horizons, stride
+from .residuals import autocorrelations, drift, ljung_box
+from .scores import crps, naive_unit, pinball, wmape
+
+BASELINES: Final = ("naive", "seasonal_naive", "log_log_ols")
+PINBALL_LEVELS: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+SMALLEST_FOR_RESIDUALS: Final = 20
+WORST: Final = 5
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The evaluation, and one row a draw: draw_date, jackpot, sales, special, forecast, low_90, high_90.
+
+    Forecasts are NaN before the test window.
+    """
+
+    evaluation: Evaluation
+    frame: pd.DataFrame
+
+
+def backtest(draws: pd.DataFrame, market: Market, model_name: str | None = None, horizon: int = LONGEST) -> Backtest:
+    """Back-test a demand model on the last `market.demand.test_share` of a history, up to `horizon` draws ahead.
+
+    Declared specials count in `specials` alone. Every figure is defined in docs/evaluation.md. Raise InputError where
+    training or test would be too short, or `horizon` is not 1 to 8.
+    """
+    name = model_name or market.demand.model
+    new_model(name)
+    if not 1 <= horizon <= LONGEST:
+        raise InputError(Problem("no such horizon", field="horizon", found=str(horizon), allowed=f"1 to {LONGEST}"))
+    first = test_start(draws, market)
+    check_history(draws)
+    usual, train = ordinary(draws), draws.iloc[:first]
+    models = {other: new_model(other).fit(train, market) for other in dict.fromkeys((name, *BASELINES))}
+    steps = {other: model.one_step_ahead(draws, market, first) for other, model in models.items()}
+    window, counted = draws.iloc[first:], usual[first:]
+    sales = window["sales"].to_numpy(float)
+    all_forecasts = {other: Forecasts.one_ahead(sales, step)[counted] for other, step in steps.items()}
+    forecasts = all_forecasts[name]
+    unit = naive_unit(train["sales"].to_numpy(float)[usual[:first]])
+    score = score_of(name, forecasts, unit)
+    baselines = {other: score_of(other, all_forecasts[other], unit) for other in BASELINES}
+    special_errors = np.abs(steps[name].mean / sales - 1)[~counted]
+    verdicts = gates(market, score, baselines, len(forecasts), well_formed(models[name], draws, market, steps[name]))
+    every = stride(len(window), window["draw_date"].dt.dayofweek.nunique())
+    origins = np.arange(first, len(draws), every, dtype=np.intp)
+    dates, jackpots = pd.DatetimeIndex(window["draw_date"])[counted], window["jackpot"].to_numpy(float)[counted]
+    worst, worst_share = worst_draws(forecasts, dates, jackpots)
+    evaluation = Evaluation(
+        market=market.market,
+        n_train=int(usual[:first].sum()),
+        n_test=len(forecasts),
+        first_test_date=window["draw_date"].iloc[0].strftime("%Y-%m-%d"),
+        last_test_date=window["draw_date"].iloc[-1].strftime("%Y-%m-%d"),
+        model=score,
+        baselines=baselines,
+        specials=Specials(
+            n=len(special_errors), mape_pct=100 * float(special_errors.mean()) if len(special_errors) else None
+        ),
+        gates=verdicts,
+        passed=all(gate.passed for gate in verdicts),
+        method=Method(
+            test_share=market.demand.test_share,
+            horizon=horizon,
+            origin_stride=every,
+            origins=len(origins),
+            bootstrap_replications=REPLICATIONS,
+            bootstrap_seed=SEED,
+            interval_pct=90,
+        ),
+        wmape_pct=uncertain(score.wmape_pct, ratio_resamples(forecasts.errors, forecasts.sales), scale=100),
+        bias_pct=uncertain(
+            score.bias_pct, ratio_resamples(forecasts.mean - forecasts.sales, forecasts.sales), scale=100
+        ),
+        skill=tuple(skill(other, forecasts, all_forecasts[other]) for other in BASELINES if other != name),
+        horizons=horizons(
+            models[name], {other: models[other] for other in BASELINES}, draws, market, origins, horizon, unit
+        ),
+        by_jackpot=slices.by_jackpot(forecasts, jackpots),
+        by_price=slices.by_price(forecasts, dates, market),
+        by_quarter=slices.by_quarter(forecasts, dates),
+        by_weekday=slices.by_weekday(forecasts, dates),
+        calibration=calibration(forecasts),
+        residuals=residuals(forecasts),
+        worst=worst,
+        worst_share=worst_share,
+    )
+    return Backtest(evaluation, _frame(draws, first, steps[name]))
+
+
+def test_start(draws: pd.DataFrame, market: Market) -> int:
+    """Return the row at which the test window starts; raise InputError where it or the training part is too short."""
+    first = len(draws) - max(1, math.ceil(market.demand.test_share * len(draws)))
+    usual = ordinary(draws)
+    if usual[:first].sum() < SMALLEST_HISTORY or not usual[first:].any():
+        raise InputError(
+            Problem(
+                "the history is too short to back-test on",
+                found=f"{int(usual.sum())} ordinary draws, {int(usual[:first].sum())} of them before the test window",
+                allowed=f"at least {SMALLEST_HISTORY} before the window and one in it",
+                hint="add earlier draws to the history",
+            )
+        )
+    return first
+
+
+def score_of(name: str, forecasts: Forecasts, unit: float) -> Score:
+    """Return a forecaster's scores over ordinary draws (n,), n > 0; `unit` is that of MASE, in currency."""
+    sales, mean = forecasts.sales, forecasts.mean
+    low, high = forecasts.quantile(0.05), forecasts.quantile(0.95)
+    at = [level_index(float(level)) for level in PINBALL_LEVELS]
+    return Score(
+        name=name,
+        wmape_pct=100 * wmape(forecasts.errors, sales),
+        mase=float(forecasts.errors.mean() / unit),
+        coverage_90_pct=100 * float(forecasts.inside(0.9).mean()),
+        bias_pct=100 * float(mean.sum() / sales.sum() - 1),
+        width_90_pct=100 * float(((high - low) / mean).mean()),
+        pinball_pct=100 * float(pinball(sales, forecasts.quantiles[at], PINBALL_LEVELS).mean() / sales.mean()),
+        crps_pct=100 * float(crps(sales, forecasts.quantiles).mean() / sales.mean()),
+        crps_log=float(crps(np.log(sales), np.log(forecasts.quantiles)).mean()),
+    )
+
+
+def skill(over: str, forecasts: Forecasts, other: Forecasts) -> Skill:
+    """Return how much less a forecaster errs than another over the same draws, and whether that can be chance."""
+    loss, base = forecasts.errors, other.errors
+    test = diebold_mariano(loss, base)
+    other_crps = float(crps(other.sales, other.quantiles).sum())
+    own_crps = float(crps(forecasts.sales, forecasts.quantiles).sum())
+    resamples = ratio_resamples(loss, base)
+    return Skill(
+        over=over,
+        skill=uncertain(1 - float(loss.sum() / base.sum()), None if resamples is None else 1 - resamples)
+        if base.sum() > 0
+        else None,
+        crps_skill=1 - own_crps / other_crps if other_crps > 0 else None,
+        diebold_mariano=None if test is None else test.statistic,
+        p_value=None if test is None else test.p_value,
+        lags=None if test is None else test.lags,
+    )
+
+
+def uncertain(value: float, resamples: Array | None, scale: float = 1.0) -> Uncertain:
+    """Return a figure with the 90% interval and standard error of its resamples, which are multiplied by `scale`."""
+    ends = interval(None if resamples is None else scale * resamples)
+    return Uncertain(
+        value=value,
+        low_90=ends[0] if ends else None,
+        high_90=ends[1] if ends else None,
+        standard_error=None if resamples is None else float(scale * resamples.std()),
+    )
+
+
+def residuals(forecasts: Forecasts) -> Residuals | None:
+    """Return what is left in one-step errors, in order of date; None below 20 draws."""
+    n = len(forecasts)
+    if n < SMALLEST_FOR_RESIDUALS:
+        return None
+    z = forecasts.normal_scores
+    size = np.abs(z)
+    lags = min(10, n // 5)
+    statistic, p_value = ljung_box(z, lags)
+    (mean_drift, mean_p), (scale_drift, scale_p) = drift(z), drift(size)
+    typical = float(size.mean())
+    return Residuals(
+        mean=float(z.mean()),
+        standard_deviation=float(z.std()),
+        autocorrelation=float(autocorrelations(z, 1)[0]),
+        ljung_box=statistic,
+        ljung_box_lags=lags,
+        ljung_box_p_value=p_value,
+        mean_drift=mean_drift,
+        mean_drift_p_value=mean_p,
+        scale_drift=scale_drift / typical if typical > 0 else 0.0,
+        scale_drift_p_value=scale_p,
+    )
+
+
+def worst_draws(
+    forecasts: Forecasts, dates: pd.DatetimeIndex, jackpots: Array
+) -> tuple[tuple[WorstDraw, ...], float | None]:
+    """Return the five draws with the largest absolute errors, and their share of the sum of all."""
+    errors = forecasts.errors
+    total = float(errors.sum())
+    if total <= 0:
+        return (), None
+    at: npt.NDArray[np.intp] = np.argsort(-errors, kind="stable")[:WORST]
+    found = tuple(
+        WorstDraw(
+            draw_date=dates[i].strftime("%Y-%m-%d"),
+            jackpot=float(jackpots[i]),
+            sales=float(forecasts.sales[i]),
+            forecast=float(forecasts.mean[i]),
+            share_of_error=float(errors[i]) / total,
+        )
+        for i in at
+    )
+    return found, float(errors[at].sum()) / total
+
+
+def _frame(draws: pd.DataFrame, first: int, forecast: OneStep) -> pd.DataFrame:
+    frame = draws[["draw_date", "jackpot", "sales", "special"]].reset_index(drop=True)
+    for column, values in (
+        ("forecast", forecast.mean),
+        ("low_90", forecast.quantile(0.05)),
+        ("high_90", forecast.quantile(0.95)),
+    ):
+        frame[column] = np.concatenate([np.full(first, np.nan), values])
+    return frame

@@ -1,0 +1,63 @@
+"""Whether one forecaster beats another by more than chance: the Diebold-Mariano test.
+
+Diebold and Mariano 1995, JBES 13(3), with the correction for small samples and Student's t of Harvey, Leybourne and
+Newbold 1997, International Journal of Forecasting 13(2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ..demand.base import Array
+from .bootstrap import autocovariances
+
+SHORTEST: Final = 8
+
+
+@dataclass(frozen=True)
+class DieboldMariano:
+    """The test: `statistic` is positive where the first forecaster loses less; `p_value` is two-sided."""
+
+    statistic: float
+    p_value: float
+    lags: int
+
+
+def newey_west_lags(n: int, horizon: int = 1) -> int:
+    """Return how many autocovariances count: those that forecasts `horizon` ahead share, at least 0.75 n^(1/3).
+
+    Stock and Watson 2019, Introduction to Econometrics, 16.4: errors of a forecast that drifts are correlated one step
+    ahead too.
+    """
+    return min(max(horizon - 1, int(0.75 * n ** (1 / 3))), n - 2)
+
+
+def long_run_variance(values: Array, lags: int) -> float:
+    """Return n times the variance of the mean of a series (n,), by Bartlett's window (Newey and West 1987)."""
+    covariances = autocovariances(values, lags)
+    weights = 1 - np.arange(1, lags + 1) / (lags + 1)
+    return float(covariances[0] + 2 * weights @ covariances[1:])
+
+
+def diebold_mariano(loss: Array, other: Array, horizon: int = 1) -> DieboldMariano | None:
+    """Test whether losses (n,) and another forecaster's of the same draws have the same mean.
+
+    None where fewer than 8 draws are given or the two losses differ by a constant: there is nothing to test.
+    """
+    from scipy.special import stdtr
+
+    difference = other - loss
+    n = len(difference)
+    if n < SHORTEST:
+        return None
+    lags = newey_west_lags(n, horizon)
+    variance = long_run_variance(difference, lags) / n
+    if variance <= 1e-18 * max(float(np.mean(other**2)), 1e-300):
+        return None
+    steps = lags + 1
+    correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
+    statistic = float(np.sqrt(correction) * difference.mean() / np.sqrt(variance))
+    return DieboldMariano(statistic, float(2 * stdtr(n - 1, -abs(statistic))), lags)
