@@ -22,7 +22,7 @@ def show(output: Output, record: Recommendation, decimals: int) -> None:
         if record.near_optimal is not None:
             low, high = (money.exact(x) for x in (record.near_optimal.low, record.near_optimal.high))
             console.print(f"Within {record.near_optimal.share:.0%} of the best: {low} to {high}.")
-    rows = table("", "jackpot", "expected value", "gain")
+    rows = table("", "jackpot", "expected value", "gain ahead")
     for name, jackpot, value, gain in (
         ("recommended", record.jackpot, record.expected_value, None),
         ("keep the last", record.keep_last.jackpot, record.keep_last.expected_value, record.keep_last.gain),

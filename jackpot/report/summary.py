@@ -121,7 +121,7 @@ def _sentences(record: Recommendation, market: Market, money: Money) -> tuple[st
             says.append(f"The least harmful jackpot is {harm}: it breaks a constraint too, and is not recommended.")
     if record.status != "infeasible" and record.expected_value is not None:
         says.append(
-            f"Its expected value is {money.short(record.expected_value)}{_against_last(record.keep_last, money)}."
+            f"This draw's expected value is {money.short(record.expected_value)}.{_against_last(record.keep_last, money)}"
         )
         if record.near_optimal is not None:
             near = record.near_optimal
@@ -148,7 +148,7 @@ def _against_last(last: Alternative, money: Money) -> str:
     more = "more" if last.gain >= 0 else "less"
     but = "" if last.feasible else ", which would break a constraint"
     kept = f"keeping the last jackpot of {money.exact(last.jackpot)}{but}"
-    return f", {money.short(abs(last.gain))} {more} than that of {kept}"
+    return f" With the draws it leads to, it is worth {money.short(abs(last.gain))} {more} than {kept}."
 
 
 def _notices(record: Recommendation, evaluation: Evaluation, metadata: Metadata) -> tuple[Notice, ...]:
@@ -260,7 +260,7 @@ def _alternatives(record: Recommendation, money: Money) -> Table:
     )
     return Table(
         "This draw by other rules",
-        ("Rule", "Jackpot", "Expected value", "Gain over it", "Status", "Note"),
+        ("Rule", "Jackpot", "Expected value", "Worth more, ahead", "Status", "Note"),
         (this, row("Keep the last jackpot", record.keep_last), row("Seed's rule", record.seed_rule)),
         frozenset({1, 2, 3}),
     )
