@@ -120,9 +120,8 @@ def _sentences(record: Recommendation, market: Market, money: Money) -> tuple[st
             harm = money.exact(wrong.least_harmful_jackpot)
             says.append(f"The least harmful jackpot is {harm}: it breaks a constraint too, and is not recommended.")
     if record.status != "infeasible" and record.expected_value is not None:
-        says.append(
-            f"This draw's expected value is {money.short(record.expected_value)}.{_against_last(record.keep_last, money)}"
-        )
+        value = money.short(record.expected_value)
+        says.append(f"This draw's expected value is {value}.{_against_last(record.keep_last, money)}")
         if record.near_optimal is not None:
             near = record.near_optimal
             says.append(
