@@ -106,6 +106,7 @@ def test_quantiles_are_ordered_and_nested(demand: Demand) -> None:
     assert (np.diff(demand.quantiles(JACKPOTS, after(HISTORY), q), axis=0) > 0).all()
 
 
+@pytest.mark.slow
 def test_samples_average_to_the_mean_and_spread_to_the_quantiles(demand: Demand) -> None:
     jackpots, dates = np.array([2e6, 2e7]), after(HISTORY, 3)
     drawn = demand.sample(jackpots, dates, 8000, seed=1)
@@ -137,6 +138,7 @@ def test_beyond_the_largest_jackpot_each_possible_curve_is_linear_in_logs(spline
     assert np.diff(logs, 2, axis=1) == pytest.approx(np.zeros((100, 1)), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spline", "log_log_ols"])
 def test_a_known_elasticity_lies_in_its_band(name: str) -> None:
     held = 0
@@ -149,6 +151,7 @@ def test_a_known_elasticity_lies_in_its_band(name: str) -> None:
     assert held >= 4
 
 
+@pytest.mark.slow
 def test_the_mean_is_corrected_for_the_log() -> None:
     mean, median, truth = 0.0, 0.0, 0.0
     for seed in range(6):
@@ -160,6 +163,7 @@ def test_the_mean_is_corrected_for_the_log() -> None:
     assert median / truth < 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_MODEL)
 def test_a_forecast_does_not_depend_on_what_comes_after(name: str) -> None:
     first, changed = 150, HISTORY.copy()
@@ -173,6 +177,7 @@ def test_a_forecast_does_not_depend_on_what_comes_after(name: str) -> None:
     assert (before.mean[upto:] != now.mean[upto:]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_MODEL)
 def test_one_step_ahead_agrees_with_the_conditioned_forecast(name: str) -> None:
     known, last = HISTORY[:-1], HISTORY.iloc[-1]
