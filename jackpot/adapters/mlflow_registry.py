@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..canonical import read_folder
@@ -35,23 +37,16 @@ class MlflowRegistry:
         self._artifacts = artifacts
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
-        self._client = mlflow.MlflowClient()
-        if tracking_uri.startswith("sqlite:///"):
-            self._create_database(Path(tracking_uri.removeprefix("sqlite:///")))
-
-    def _create_database(self, path: Path) -> None:
-        """Let MLflow create its tables, one process at a time: two at once get in each other's way."""
-        import fcntl
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _one_at_a_time(tracking_uri):
             try:
+                self._client = mlflow.MlflowClient()
+                # The first call creates or checks the tables of runs, the second those of models.
                 self._client.search_experiments(max_results=1)
+                self._client.search_registered_models(max_results=1)
             except Exception as error:
                 raise JackpotError(
-                    f"the registry {path} cannot be opened: {str(error).splitlines()[0]}; if it is damaged, put a "
-                    "back-up there, or move it away to begin a new one"
+                    f"the registry {tracking_uri} cannot be opened: {str(error).splitlines()[0]}; if its file is "
+                    "damaged, put a back-up there, or move it away to begin a new one"
                 ) from error
 
     def champion(self, name: str) -> RegisteredModel | None:
@@ -79,8 +74,9 @@ class MlflowRegistry:
         files: Files,
         metrics: Mapping[str, float],
         params: Mapping[str, Any],
+        pages: Files = MappingProxyType({}),
     ) -> str:
-        """Log a training run with its model's files and return MLflow's URI of the logged model."""
+        """Log a training run with its model's files, and pages to read beside it; return MLflow's URI of the model."""
         mlflow = self._mlflow
         self._use_experiment(name)
         with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}):
@@ -91,8 +87,11 @@ class MlflowRegistry:
                 model.mkdir()
                 for file, data in files.items():
                     (model / file).write_bytes(data)
-                if "evaluation.json" in files:
-                    mlflow.log_artifact(str(model / "evaluation.json"))
+                shown = Path(folder) / "pages"
+                shown.mkdir()
+                for page, data in pages.items():
+                    (shown / page).write_bytes(data)
+                mlflow.log_artifacts(str(shown))
                 logged = mlflow.pyfunc.log_model(
                     name="model",
                     python_model=str(MODEL_CODE),
@@ -159,3 +158,18 @@ def _signature() -> Any:
         inputs=Schema([ColSpec(DataType.double, "jackpot"), ColSpec(DataType.datetime, "draw_date")]),
         outputs=Schema([ColSpec(DataType.double, name) for name in ("mean", "median", "low_90", "high_90")]),
     )
+
+
+@contextmanager
+def _one_at_a_time(tracking_uri: str) -> Iterator[None]:
+    """Let one process at a time open a SQLite registry: two that create its tables get in each other's way."""
+    if not tracking_uri.startswith("sqlite:///"):
+        yield
+        return
+    import fcntl
+
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

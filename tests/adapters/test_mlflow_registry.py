@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,23 @@ def test_a_champion_whose_files_are_gone_is_an_error_and_not_a_missing_champion(
     shutil.rmtree(registry._artifacts / "gone")
     with pytest.raises(JackpotError, match="champion v1 of gone cannot be loaded"):
         registry.champion("gone")
+
+
+def test_processes_that_open_a_new_registry_at_once_all_can(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jackpot.adapters.mlflow_registry import MlflowRegistry;"
+        "folder = Path(sys.argv[1]); print(MlflowRegistry(f'sqlite:///{folder}/new.db', folder).champion('england'))"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for process in started:
+        out, err = process.communicate(timeout=120)
+        assert out.strip() == b"None", err.decode()
+
+
+def test_a_damaged_registry_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 1000)
+    with pytest.raises(JackpotError, match=r"mlflow\.db cannot be opened.*move it away"):
+        MlflowRegistry(f"sqlite:///{tmp_path}/mlflow.db", tmp_path)
