@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 Files = Mapping[str, bytes]
@@ -35,8 +36,12 @@ class Registry(Protocol):
         files: Files,
         metrics: Mapping[str, float],
         params: Mapping[str, Any],
+        pages: Files = MappingProxyType({}),
     ) -> str:
-        """Log a training run with its model's files and return the registry's own id of it."""
+        """Log a training run with its model's files and return the registry's own id of it.
+
+        `pages` are for people to read beside the run; they are no part of the model.
+        """
 
     def register(
         self, name: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool

@@ -269,6 +269,7 @@ class Slice(Record):
     coverage_p_value: float = Field(
         description="Binomial probability that an interval which holds 90% holds no more of these draws than it did."
     )
+    coverage_high_p_value: float = Field(description="And that it holds no fewer: small where it is too wide.")
     width_90_pct: float
 
 

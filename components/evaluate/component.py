@@ -1,7 +1,7 @@
 """evaluate: back-test the candidate, log it, and settle which model the recommendation rests on."""
 
 from kfp import dsl
-from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Metrics, Model, Output
 
 from components import IMAGE
 
@@ -18,6 +18,7 @@ def evaluate(
     forecasts: Output[Dataset],
     model_in_use: Output[Model],
     metrics: Output[Metrics],
+    page: Output[HTML],
 ) -> str:
     """Back-test the candidate beside naive forecasts, log it to MLflow, and settle the model in use.
 
@@ -32,6 +33,7 @@ def evaluate(
         forecasts: The back-test, draw by draw, as CSV.
         model_in_use: The champion; where there is none, the candidate.
         metrics: The figures, for the dashboard.
+        page: How good the forecast is, in words, tables and charts, for the dashboard.
 
     Returns:
         The registry's URI of the logged candidate.
@@ -45,9 +47,13 @@ def evaluate(
         from jackpot.steps.week import read_week
 
         week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
-        paths = {"evaluation": Path(evaluation.path), "forecasts": Path(forecasts.path)}
+        outputs = {"evaluation": evaluation, "forecasts": forecasts, "model_in_use": model_in_use, "page": page}
         record, logged = evaluate(
-            week, Path(model.path), places.registry, run_id, **paths, model_in_use=Path(model_in_use.path)
+            week,
+            Path(model.path),
+            places.registry,
+            run_id,
+            **{name: Path(artifact.path) for name, artifact in outputs.items()},
         )
         for name, value in flat_metrics(record).items():
             metrics.log_metric(name, value)

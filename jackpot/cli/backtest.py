@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,15 +10,25 @@ from ..records import Evaluation, Score
 from . import options
 from .output import Output, table
 
+if TYPE_CHECKING:
+    from ..market.schema import Market
+
 
 @click.command("backtest")
 @options.market
 @options.history
 @options.as_of
 @options.environment
+@click.option(
+    "--horizon",
+    type=click.IntRange(1, 8),
+    default=8,
+    show_default=True,
+    help="Forecast up to so many draws ahead too.",
+)
 @options.as_json
-def command(market: str, history: str, as_of: str, environment: str, as_json: bool) -> int:
-    """Back-test MARKET's demand model on the last fifth of its draws, one step ahead, beside naive forecasts.
+def command(market: str, history: str, as_of: str, environment: str, horizon: int, as_json: bool) -> int:
+    """Back-test MARKET's demand model on the last fifth of its draws beside naive forecasts.
 
     The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart.
     """
@@ -36,11 +46,22 @@ def command(market: str, history: str, as_of: str, environment: str, as_json: bo
     with output.working(f"{loaded.market.title}: back-test"):
         source = read_source(loaded, history, places.read, places.environment.synthetic_allowed)
         week = week_in_memory(loaded, source, day)
-        result = backtest(week.history.draws, loaded.market).evaluation
+        result = backtest(week.history.draws, loaded.market, horizon=horizon).evaluation
     if as_json:
         output.json(summary(result))
         return 0
-    rows = table("forecast", "wMAPE %", "MASE", "90% covers %", "bias %")
+    _print(result, loaded.market, output)
+    for gate in result.gates:
+        output.say(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.reason}")
+    output.next_step(f"jackpot recommend {market}" + (f" --history {history}" if history else ""))
+    return 0
+
+
+def _print(result: Evaluation, market: Market, output: Output) -> None:
+    from ..report.evaluation import summarise_evaluation
+    from ..report.money import Money
+
+    rows = table("one draw ahead", "wMAPE %", "MASE", "90% covers %", "bias %")
     for score in (result.model, *result.baselines.values()):
         covers = "-" if score.coverage_90_pct is None else f"{score.coverage_90_pct:.1f}"
         rows.add_row(score.name, f"{score.wmape_pct:.2f}", f"{score.mase:.3f}", covers, f"{score.bias_pct:+.2f}")
@@ -48,10 +69,16 @@ def command(market: str, history: str, as_of: str, environment: str, as_json: bo
     output.say(f"{result.n_test} draws, {result.first_test_date} to {result.last_test_date}")
     if result.specials.mape_pct is not None:
         output.say(f"{result.specials.n} specials apart: MAPE {result.specials.mape_pct:.1f}%")
-    for gate in result.gates:
-        output.say(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.reason}")
-    output.next_step(f"jackpot recommend {market}" + (f" --history {history}" if history else ""))
-    return 0
+    told = summarise_evaluation(result, Money(market.currency, market.currency_decimals))
+    for found in (told.skill, told.horizons, told.by_jackpot):
+        if found.rows:
+            rows = table(*found.columns, title=found.caption)
+            for row in found.rows:
+                rows.add_row(*(cell.text for cell in row))
+            output.results.print()
+            output.results.print(rows)
+    for finding in told.findings:
+        output.say(finding)
 
 
 def summary(result: Evaluation) -> dict[str, Any]:

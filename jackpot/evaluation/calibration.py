@@ -26,11 +26,15 @@ def pit_counts(forecasts: Forecasts) -> npt.NDArray[np.intp]:
     return np.bincount((forecasts.sales > edges).sum(axis=0), minlength=BINS)
 
 
-def coverage_p_value(inside: npt.NDArray[np.bool_], nominal: float = 0.9) -> float:
-    """Return the probability that an interval of the nominal coverage holds no more draws than it did: binomial."""
-    from scipy.special import bdtr
+def coverage_p_values(inside: npt.NDArray[np.bool_], nominal: float = 0.9) -> tuple[float, float]:
+    """Return how probably an interval of the nominal coverage holds no more draws than it did, and no fewer: binomial.
 
-    return float(bdtr(int(inside.sum()), len(inside), nominal))
+    Draws are taken as independent; forecasts several draws ahead overlap, which makes small values less surprising.
+    """
+    from scipy.special import bdtr, bdtrc
+
+    held, n = int(inside.sum()), len(inside)
+    return float(bdtr(held, n, nominal)), float(bdtrc(held - 1, n, nominal)) if held else 1.0
 
 
 def calibration(forecasts: Forecasts) -> Calibration:

@@ -26,13 +26,18 @@ class DieboldMariano:
     lags: int
 
 
-def newey_west_lags(n: int, horizon: int = 1) -> int:
-    """Return how many autocovariances count: those that forecasts `horizon` ahead share, at least 0.75 n^(1/3).
+def newey_west_lags(values: Array, horizon: int = 1) -> int:
+    """Return how many autocovariances of a series (n,) count: those that forecasts `horizon` ahead share, or more.
 
-    Stock and Watson 2019, Introduction to Econometrics, 16.4: errors of a forecast that drifts are correlated one step
-    ahead too.
+    Errors of a forecast that drifts are correlated one step ahead too: 0.75 n^(1/3) (Stock and Watson 2019,
+    Introduction to Econometrics, 16.4), or what an AR(1) of the series' own first autocorrelation asks for (Andrews
+    1991, Econometrica 59(3), for Bartlett's window).
     """
-    return min(max(horizon - 1, int(0.75 * n ** (1 / 3))), n - 2)
+    n = len(values)
+    covariances = autocovariances(values, 1)
+    rho = float(np.clip(covariances[1] / covariances[0], -0.9, 0.9)) if covariances[0] > 0 else 0.0
+    plugged_in = 1.1447 * (4 * rho**2 / (1 - rho**2) ** 2 * n) ** (1 / 3)
+    return min(max(horizon - 1, int(0.75 * n ** (1 / 3)), int(plugged_in)), n // 3)
 
 
 def long_run_variance(values: Array, lags: int) -> float:
@@ -53,7 +58,7 @@ def diebold_mariano(loss: Array, other: Array, horizon: int = 1) -> DieboldMaria
     n = len(difference)
     if n < SHORTEST:
         return None
-    lags = newey_west_lags(n, horizon)
+    lags = newey_west_lags(difference, horizon)
     variance = long_run_variance(difference, lags) / n
     if variance <= 1e-18 * max(float(np.mean(other**2)), 1e-300):
         return None

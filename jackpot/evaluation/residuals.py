@@ -43,7 +43,8 @@ def drift(values: Array) -> tuple[float, float]:
     spread = float(time @ time)
     rise = float(time @ values) / spread
     left = values - values.mean() - rise * time
-    variance = n * long_run_variance(time * left, newey_west_lags(n)) / spread**2
+    moments = time * left
+    variance = n * long_run_variance(moments, newey_west_lags(moments)) / spread**2
     if variance <= 1e-24:
         return rise, 1.0 if abs(rise) < 1e-12 else 0.0
     return rise, float(2 * stdtr(n - 2, -abs(rise) / np.sqrt(variance)))

@@ -11,7 +11,7 @@ import pandas as pd
 from ..demand.base import Array
 from ..market.schema import Market
 from ..records import JackpotSlice, Slice
-from .calibration import coverage_p_value
+from .calibration import coverage_p_values
 from .forecasts import Forecasts
 from .scores import wmape
 
@@ -24,6 +24,7 @@ WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 def slice_figures(name: str, forecasts: Forecasts) -> dict[str, Any]:
     """Return the fields of a Slice over forecasts (n,), n > 0."""
     inside = forecasts.inside(0.9)
+    low, high = coverage_p_values(inside)
     width = (forecasts.quantile(0.95) - forecasts.quantile(0.05)) / forecasts.mean
     return {
         "name": name,
@@ -31,7 +32,8 @@ def slice_figures(name: str, forecasts: Forecasts) -> dict[str, Any]:
         "wmape_pct": 100 * wmape(forecasts.errors, forecasts.sales),
         "bias_pct": 100 * float(forecasts.mean.sum() / forecasts.sales.sum() - 1),
         "coverage_90_pct": 100 * float(inside.mean()),
-        "coverage_p_value": coverage_p_value(inside),
+        "coverage_p_value": low,
+        "coverage_high_p_value": high,
         "width_90_pct": 100 * float(width.mean()),
     }
 

@@ -11,7 +11,7 @@ from .money import MINUS, Money, percent, short_date
 from .parts import Cell, Table, Tone
 
 UNLIKELY: Final = 0.01
-"""A coverage that chance alone explains less often than this is called too low."""
+"""A coverage that chance alone explains less often than this is called too low, or too high."""
 BASELINE_WORDS: Final[dict[str, str]] = {
     "naive": "what was sold last time",
     "seasonal_naive": "what was sold last time on that weekday",
@@ -140,7 +140,7 @@ def _skill(skills: Sequence[Skill]) -> Table:
                 Cell(chance(skill.p_value)),
             )
         )
-    columns = ("Against", "Errs less by", "90% interval", "Verdict", "Odds that chance alone does this")
+    columns = ("Against", "Errs less by", "90% interval", "Verdict", "Chance of this, were they equal")
     return Table("Does the model beat simple rules?", columns, tuple(rows), frozenset({1, 2, 4}))
 
 
@@ -162,7 +162,7 @@ def _horizons(evaluation: Evaluation) -> Table:
 def _by_jackpot(slices: Sequence[JackpotSlice], money: Money) -> Table:
     rows = tuple(
         (
-            Cell(f"{money.short(part.smallest_jackpot)} to {money.short(part.largest_jackpot)}"),
+            Cell(f"{_jackpot(part.smallest_jackpot, money)} to {_jackpot(part.largest_jackpot, money)}"),
             Cell(f"{part.wmape_pct:.1f}%"),
             Cell(_points(part.bias_pct)),
             *_coverage(part),
@@ -197,8 +197,11 @@ def _parts(evaluation: Evaluation) -> Table:
 
 
 def _coverage(part: Slice) -> tuple[Cell, Cell, Cell]:
-    low = part.coverage_p_value < UNLIKELY
-    told = Cell("✕ Too narrow", "bad") if low else Cell("✓ Holds", "good")
+    told = Cell("✓ Holds", "good")
+    if part.coverage_p_value < UNLIKELY:
+        told = Cell("✕ Too narrow", "bad")
+    elif part.coverage_high_p_value < UNLIKELY:
+        told = Cell("○ Too wide", "warn")
     return Cell(f"{part.coverage_90_pct:.0f}%"), Cell(f"{part.width_90_pct:.0f}%"), told
 
 
@@ -237,8 +240,8 @@ def _findings(evaluation: Evaluation) -> list[str]:
             f"{bias.standard_error:.1f} points)."
         )
     if evaluation.calibration is not None:
-        held = ", ".join(f"{i.observed_pct:.0f}% in the {i.nominal_pct:.0f}%" for i in evaluation.calibration.intervals)
-        says.append(f"Sales lay in its intervals as often as these say: {held} interval.")
+        held = ", ".join(f"the {i.nominal_pct:.0f}% {i.observed_pct:.0f}%" for i in evaluation.calibration.intervals)
+        says.append(f"Of the sales, its intervals held: {held}.")
     if evaluation.residuals is not None:
         says.append(_left_over(evaluation.residuals))
     if evaluation.method is not None and evaluation.horizons and evaluation.method.origin_stride > 1:
@@ -260,6 +263,10 @@ def _left_over(left: Residuals) -> str:
     if not found:
         return "Its errors show no pattern that chance would not: no correlation in time, no drift in mean or size."
     return f"Its errors show a pattern that a better model could use: {', and '.join(found)}."
+
+
+def _jackpot(amount: float, money: Money) -> str:
+    return money.axis(float(f"{amount:.3g}"))
 
 
 def _points(value: float) -> str:

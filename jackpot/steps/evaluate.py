@@ -8,7 +8,7 @@ from ..canonical import read_folder, write_atomically
 from ..errors import JackpotError
 from ..ports import RegisteredModel, Registry
 from ..records import Evaluation
-from .model_in_use import ModelInUse, Standing
+from .model_in_use import CARD, ModelInUse, Standing
 from .week import Week
 
 
@@ -21,22 +21,28 @@ def evaluate(
     evaluation: Path,
     forecasts: Path,
     model_in_use: Path,
+    page: Path,
 ) -> tuple[Evaluation, str]:
     """Back-test the candidate beside the naive forecasts; return the evaluation and the registry's id of the run.
 
-    The model in use is the champion; where there is none, or it has seen draws of this day or later, the candidate.
+    The candidate's card goes with its files. The model in use is the champion; where there is none, or it has seen
+    draws of this day or later, the candidate.
     """
     from ..demand.storage import load_model, model_hash
     from ..evaluation.backtest import backtest
-    from ..report.tables import history_csv
+    from ..report import evaluation_html, history_csv, model_card
 
-    files = read_folder(candidate)
+    fitted = read_folder(candidate)
+    name, described = model_hash(fitted), load_model(fitted).describe()
     test = backtest(week.history.draws, week.market)
     record = test.evaluation
+    html = evaluation_html(record, week.market)
+    card = model_card(record, described, week.market, week.checks, name).encode()
+    files = {**fitted, CARD: card}
     logged = registry.log(
         week.model_name,
         run_id,
-        model_hash(files),
+        name,
         {
             **files,
             "evaluation.json": record.to_bytes(),
@@ -44,11 +50,8 @@ def evaluate(
             "snapshot.parquet": week.snapshot_data,
         },
         metrics=flat_metrics(record),
-        params={
-            "snapshot": week.checks.snapshot,
-            "market_file": week.checks.market_file,
-            **load_model(files).describe(),
-        },
+        params={"snapshot": week.checks.snapshot, "market_file": week.checks.market_file, **described},
+        pages={CARD: card, "evaluation.html": html, "evaluation.json": record.to_bytes()},
     )
     champion = _champion(week, registry)
     if champion is None:
@@ -62,15 +65,46 @@ def evaluate(
     in_use.write(model_in_use)
     write_atomically(evaluation, record.to_bytes())
     write_atomically(forecasts, history_csv(test.frame))
+    write_atomically(page, html)
     return record, logged
 
 
 def flat_metrics(record: Evaluation) -> dict[str, float]:
     """Return an evaluation's figures by name, for MLflow and the dashboard; those that are not there are left out."""
-    figures: dict[str, float | None] = {"n_test": record.n_test}
+    figures: dict[str, float | None] = {"n_test": record.n_test, "passed": float(record.passed)}
     for name, score in {"model": record.model, **record.baselines}.items():
-        figures |= {f"{name}_wmape_pct": score.wmape_pct, f"{name}_mase": score.mase}
-    figures |= {"model_coverage_90_pct": record.model.coverage_90_pct, "specials_mape_pct": record.specials.mape_pct}
+        figures |= {
+            f"{name}_wmape_pct": score.wmape_pct,
+            f"{name}_mase": score.mase,
+            f"{name}_crps_log": score.crps_log,
+        }
+    own = record.model
+    figures |= {
+        "model_coverage_90_pct": own.coverage_90_pct,
+        "model_width_90_pct": own.width_90_pct,
+        "model_bias_pct": own.bias_pct,
+        "model_pinball_pct": own.pinball_pct,
+        "model_crps_pct": own.crps_pct,
+        "specials_mape_pct": record.specials.mape_pct,
+        "worst_five_share_of_error": record.worst_share,
+    }
+    for name, uncertain in (("wmape_pct", record.wmape_pct), ("bias_pct", record.bias_pct)):
+        figures[f"model_{name}_standard_error"] = uncertain.standard_error if uncertain else None
+    for skill in record.skill:
+        figures[f"skill_over_{skill.over}"] = skill.skill.value if skill.skill else None
+        figures[f"skill_over_{skill.over}_p_value"] = skill.p_value
+    for at in record.horizons:
+        figures |= {
+            f"ahead_{at.ahead}_wmape_pct": at.wmape_pct,
+            f"ahead_{at.ahead}_coverage_90_pct": at.coverage_90_pct,
+        }
+    if record.by_jackpot:
+        figures["largest_jackpots_coverage_90_pct"] = record.by_jackpot[-1].coverage_90_pct
+    if record.residuals is not None:
+        figures |= {
+            "residual_autocorrelation": record.residuals.autocorrelation,
+            "residual_ljung_box_p_value": record.residuals.ljung_box_p_value,
+        }
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from ..canonical import json_bytes, read_folder, write_atomically
 from ..demand.storage import ARRAYS, SCALARS
 from ..ports import Files
 from ..records import Evaluation, Record
+
+CARD: Final = "card.md"
+"""The model card, beside the model's own files."""
 
 
 class Standing(Record):
@@ -29,8 +32,9 @@ class ModelInUse:
 
     @classmethod
     def of(cls, files: Files, evaluation: Evaluation, standing: Standing) -> ModelInUse:
-        """Return a model in use with its own files alone, whatever else lies beside them."""
-        return cls({name: files[name] for name in (SCALARS, ARRAYS)}, evaluation, standing)
+        """Return a model in use with its own files and its card, whatever else lies beside them."""
+        card = {CARD: files[CARD]} if CARD in files else {}
+        return cls({**{name: files[name] for name in (SCALARS, ARRAYS)}, **card}, evaluation, standing)
 
     def write(self, folder: Path) -> None:
         """Leave everything in a folder."""

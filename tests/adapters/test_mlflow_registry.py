@@ -54,6 +54,18 @@ def test_the_same_model_keeps_its_version(registry: MlflowRegistry) -> None:
     assert registry.register("same", log(registry, "same", C), C, {}, bootstrap=True) == ("v2", "challenger")
 
 
+def test_pages_lie_beside_the_run_and_in_no_model(registry: MlflowRegistry, tmp_path: Path) -> None:
+    import mlflow
+
+    pages = {"card.md": b"# Card", "evaluation.html": b"<p>"}
+    uri = registry.log("pages", "run-1", A, {"model.json": b"{}"}, {}, {}, pages)
+    (run,) = mlflow.search_runs(experiment_names=["pages"], output_format="list")
+    shown = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=str(tmp_path / "run")))
+    assert {path.name: path.read_bytes() for path in shown.iterdir()} == pages
+    model = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(tmp_path / "model")))
+    assert not [path for path in model.rglob("*") if path.name in pages]
+
+
 def test_no_file_of_a_model_is_a_pickle(registry: MlflowRegistry, tmp_path: Path) -> None:
     import mlflow
 

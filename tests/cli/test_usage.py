@@ -69,6 +69,15 @@ def test_the_backtest_prints_the_agreed_figures(capsys: pytest.CaptureFixture[st
     assert figures["model"]["wmape_pct"] < figures["baselines"]["naive"]["wmape_pct"]
 
 
+def test_the_backtest_shows_each_draw_ahead(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "backtest", "england", "--horizon", "2")
+    assert code == 0
+    for words in ("combination", "Does the model beat simple rules?", "1 draw ", "2 draws", "By size of the jackpot"):
+        assert words in out
+    assert "3 draws" not in out
+    assert call(capsys, "backtest", "england", "--horizon", "9")[0] == 2
+
+
 def test_a_recommendation_in_this_process_has_the_agreed_keys(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "recommend", "england", "--json")
     assert code == 0, err
