@@ -18,6 +18,15 @@ class Registry(Section):
     )
 
 
+class Audit(Section):
+    """The audit log."""
+
+    store: str = Field(description="A folder or s3://bucket/prefix for the records, best with Object Lock.")
+    heads: str = Field(description="Another, with rights of its own: the signed length of each market's log.")
+    key: str = Field(description="File with the keys that sign, one a line, the current first; mounted from a secret.")
+    create_key: bool = Field(default=False, description="Whether a missing key file is made: on one's own machine.")
+
+
 class Environment(Section):
     """An environment file. Relative paths start at `root`, which itself is relative to the file."""
 
@@ -28,6 +37,7 @@ class Environment(Section):
         description="A folder or s3://bucket/prefix that finance alone may read: cash, reports."
     )
     registry: Registry
+    audit: Audit
     cash_uri: str | None = Field(
         default=None, description="Cash figures by market, e.g. var/cash/{market}.json; `{market}` is replaced."
     )

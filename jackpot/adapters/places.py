@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..canonical import write_once
 from ..environment import Environment
 from ..errors import InputError, Problem
 from ..store import FolderStore, Store
 from ..strict_yaml.files import CONFIGS, load_yaml, named_file, read_file, shown_path
 
 if TYPE_CHECKING:
+    from ..audit import AuditLog, Keyring
     from ..cash import Cash
     from ..history.source import Source
     from ..market.schema import Market
@@ -54,6 +57,33 @@ class Places:
 
         known: dict[str, Notifier] = {"console": console, "file": to_store(self.store)}
         return tuple(known[name] for name in self.environment.notify)
+
+    def audit(self, market: str) -> AuditLog:
+        """Return a market's audit log; raise InputError where the key that signs it is missing."""
+        from ..audit import AuditLog
+
+        settings = self.environment.audit
+        return AuditLog(market, self._open(settings.store, 0o644), self._open(settings.heads, 0o644), self._keyring)
+
+    @cached_property
+    def _keyring(self) -> Keyring:
+        from ..audit import Keyring
+
+        settings = self.environment.audit
+        path = self.root / settings.key
+        if settings.create_key and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_once(path, secrets.token_hex(32).encode() + b"\n", 0o600)
+        try:
+            return Keyring.parse(path.read_bytes())
+        except OSError as error:
+            raise InputError(
+                Problem(
+                    f"the key of the audit log cannot be read: {error.strerror}",
+                    where=str(path),
+                    allowed="at least 32 bytes a line, the current key first",
+                )
+            ) from None
 
     def read(self, uri: str) -> Source:
         """Return the bytes behind a path or an s3:// URI."""
