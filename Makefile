@@ -4,9 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 MARKET ?= england
 OUT    ?= out/$(MARKET)
+PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision clean
+.PHONY: help run serve test test-integration bench-lifecycle test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision bench-markets bench-serving bench-batch crash clean
+.PHONY: test-manifests objects image images deploy release-dry-run
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,16 +24,27 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 run: $(VENV)/.installed ## Recommend this week's jackpot: the whole pipeline on this machine (MARKET=england)
 	@$(BIN)/jackpot run $(MARKET) --out $(OUT)
 
+serve: $(VENV)/.installed ## Serve the champions over HTTP and gRPC (PORT=8080)
+	@$(BIN)/jackpot serve --port $(PORT)
+
 test: check $(VENV)/.installed ## All checks and all tests
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core
-	@$(BIN)/pytest -n 2 --dist loadgroup tests/adapters tests/cli tests/pipelines
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not integration" tests/adapters tests/cli tests/pipelines
+	@$(BIN)/pytest tests/serving
+	@$(BIN)/pytest -n 2 tests/manifests
 	@$(BIN)/pytest -n 2 -m slow tests/core
+
+test-integration: $(VENV)/.installed ## The registry on a real PostgreSQL and S3 (skipped where not installed)
+	@$(BIN)/pytest -rs -m integration tests/adapters tests/cli tests/pipelines
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core
 
 fuzz: $(VENV)/.installed ## 10,000 mangled market files, histories and command lines (minutes)
 	@$(BIN)/pytest -n 2 tests/fuzz.py
+
+crash: $(VENV)/.installed ## Batch scoring killed 50 times at random points (minutes)
+	@$(BIN)/pytest tests/crash.py
 
 check: lint typecheck ## Lint, format, types, one-way imports
 
@@ -57,8 +70,47 @@ bench-demand: $(VENV)/.installed ## The forecast on real histories (DATA=folder 
 bench-decision: $(VENV)/.installed ## The decision engine against exact answers
 	@$(BIN)/python -m benchmarks.decision
 
+bench-serving: $(VENV)/.installed ## The server beside an empty KServe model and MLflow's (FULL=1: longer)
+	@$(BIN)/python -m benchmarks.serving $(if $(FULL),--full)
+
+bench-batch: $(VENV)/.installed ## Batch scoring of ten million rows
+	@$(BIN)/python -m benchmarks.batch
+
+bench-markets: $(VENV)/.installed ## 10,000 random valid markets, each answer checked by other means (an hour)
+	@$(BIN)/python -m benchmarks.random_markets
+
+bench-lifecycle: $(VENV)/.installed ## Gates, monitoring and what else the model's life is measured by
+	@$(BIN)/python -m benchmarks.lifecycle
+
 bench: $(VENV)/.installed ## Time the weekly pipeline, step by step
 	@$(BIN)/python -m benchmarks.weekly
+
+test-manifests: $(VENV)/.installed ## The manifests: rendered, validated, held to their policies (needs kubectl, no cluster)
+	@$(BIN)/pytest -n 2 tests/manifests
+
+objects: $(VENV)/.installed ## Write docs/objects.md and docs/access.md from the manifests
+	@$(BIN)/python -m manifests.documents
+
+DOCKER     ?= docker
+BASE_IMAGE ?=
+image: ## Build the images pipeline and serving (BASE_IMAGE=… for another base)
+	@for target in serving pipeline; do DOCKER_BUILDKIT=1 $(DOCKER) build --target $$target \
+		$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --build-arg COMMIT=$$(git rev-parse HEAD) \
+		$(if $(CA),--secret id=ca$(comma)src=$(CA)) --tag jackpot-optimiser/$$target:$$(git rev-parse --short=12 HEAD) . || exit; done
+comma := ,
+
+images: ## Name the images of an environment (ENV=staging PIPELINE=sha256:… SERVING=sha256:…)
+	@$(PYTHON) -m manifests.images $(ENV) $(PIPELINE) $(SERVING)
+
+deploy: ## Apply an environment's services to the cluster that kubectl points at (ENV=staging)
+	@sh manifests/deploy.sh $(ENV)
+
+release-dry-run: test-manifests ## What of a release can be done here: images, pipelines by digest, rendered manifests
+	@$(MAKE) --no-print-directory image
+	@$(BIN)/jackpot compile --image jackpot-optimiser/pipeline@$$($(DOCKER) image inspect --format '{{.Id}}' \
+		jackpot-optimiser/pipeline:$$(git rev-parse --short=12 HEAD)) --out out/pipelines
+	@for env in staging production; do kubectl kustomize manifests/overlays/$$env >/dev/null && echo "$$env renders"; done
+	@echo "Next: push a tag; .github/workflows/release.yaml pushes, signs and deploys"
 
 lock: $(VENV)/.installed ## Renew the locks from pyproject.toml
 	@sh requirements.sh $(BIN)/uv

@@ -13,6 +13,7 @@ lock requirements.lock pyproject.toml
 lock requirements-dev.lock pyproject.toml --extra dev --constraint requirements.lock
 # What answers over HTTP: no training, no registry, no pipelines.
 lock requirements-serving.lock - --constraint requirements.lock <<IN
+boto3
 kserve
 numpy
 orjson

@@ -37,4 +37,4 @@ def test_every_pin_is_hashed_and_no_registry_is_named(path: Path) -> None:
 
 def test_what_serves_neither_trains_nor_registers() -> None:
     names = {pin.split("==")[0] for pin in pins("requirements-serving.lock")}
-    assert not names & {"mlflow", "kfp", "scikit-learn", "matplotlib", "boto3"}
+    assert not names & {"mlflow", "kfp", "scikit-learn", "matplotlib"}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Fills what differs between accounts into a platform folder and applies it: PLACE_REGION and so on, from the
+# environment of whoever runs it. `--show` prints instead of applying.
+set -eu
+folder=$1
+: "${PLACE_BUCKET:?}" "${PLACE_REGION:?}" "${PLACE_MYSQL_HOST:?}" "${PLACE_SECRETS_ROLE:?}"
+: "${PLACE_DOMAIN:?}" "${PLACE_ISSUER:?}" "${PLACE_JWKS:?}"
+fill() {
+    sed -e "s|PLACE_BUCKET|$PLACE_BUCKET|g" -e "s|PLACE_REGION|$PLACE_REGION|g" \
+        -e "s|PLACE_MYSQL_HOST|$PLACE_MYSQL_HOST|g" -e "s|PLACE_SECRETS_ROLE|$PLACE_SECRETS_ROLE|g" \
+        -e "s|PLACE_DOMAIN|$PLACE_DOMAIN|g" -e "s|PLACE_ISSUER|$PLACE_ISSUER|g" -e "s|PLACE_JWKS|$PLACE_JWKS|g"
+}
+if [ "${2:-}" = --show ]; then
+    kubectl kustomize "$folder" | fill
+else
+    kubectl kustomize "$folder" | fill | kubectl apply --server-side --field-manager=jackpot-platform -f -
+fi

@@ -1,0 +1,216 @@
+"""Our patches to the platform, applied to small stand-ins of what upstream ships."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from manifests.reading import Object, containers, name_of, pods
+
+PLATFORM = Path(__file__).resolve().parents[2] / "manifests" / "platform"
+Kustomize = Callable[[Path], list[Object]]
+
+
+def deployment(name: str, container: str, app: str, **extra: Any) -> Object:
+    labels = {"app": app}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "kubeflow"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": container, "image": "example/part:1", **extra}]},
+            },
+        },
+    }
+
+
+def plain(api: str, kind: str, name: str, namespace: str = "kubeflow", **rest: Any) -> Object:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **rest}
+
+
+def referred(name: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "mlpipeline-minio-artifact", "key": "accesskey"}}}
+
+
+WITHOUT = [
+    (patch["apiVersion"], patch["kind"], patch["metadata"]["name"])
+    for patch in map(yaml.safe_load, (path.read_text() for path in sorted(PLATFORM.glob("*/without/*.yaml"))))
+]
+KUBEFLOW = [
+    *(
+        plain("v1", "ConfigMap", name, data={"upstream": "kept"})
+        for name in ("pipeline-install-config", "kfp-launcher")
+    ),
+    plain("v1", "ConfigMap", "workflow-controller-configmap", data={"artifactRepository": "endpoint: seaweedfs"}),
+    plain(
+        "rbac.authorization.k8s.io/v1",
+        "Role",
+        "pipeline-runner",
+        rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    ),
+    deployment(
+        "ml-pipeline",
+        "ml-pipeline-api-server",
+        "ml-pipeline",
+        env=[referred("OBJECTSTORECONFIG_ACCESSKEY"), referred("OBJECTSTORECONFIG_SECRETACCESSKEY")],
+    ),
+    deployment("ml-pipeline-ui", "ml-pipeline-ui", "ml-pipeline-ui", env=[referred("MINIO_ACCESS_KEY")]),
+    deployment("metadata-grpc-deployment", "container", "metadata-grpc-server", args=["--mysql_config_host=mysql"]),
+    # Whatever we take away must be there, or kustomize says so.
+    *(deployment(name, name, name) if kind == "Deployment" else plain(api, kind, name) for api, kind, name in WITHOUT),
+]
+KSERVE = [
+    plain("v1", "ConfigMap", "inferenceservice-config", "kserve", data={"deploy": "{}", "logger": "kept"}),
+    {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ClusterStorageContainer",
+        "metadata": {"name": "default"},
+        "spec": {"container": {"name": "storage-initializer", "image": "kserve/storage-initializer:latest"}},
+    },
+]
+
+
+@pytest.fixture
+def patched(tmp_path: Path, kustomize: Kustomize) -> Callable[[str, list[Object]], list[Object]]:
+    def apply(component: str, upstream: list[Object]) -> list[Object]:
+        # kustomize reads a component by a path relative to the folder that names it.
+        folder = tmp_path / component
+        folder.mkdir()
+        (folder / "upstream.yaml").write_text(yaml.safe_dump_all(upstream))
+        up = "/".join([".."] * (len(folder.resolve().parts) - 1))
+        whole = {"resources": ["upstream.yaml"], "components": [f"{up}{PLATFORM / component}"]}
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(whole))
+        return kustomize(folder)
+
+    return apply
+
+
+def test_kubeflow_loses_its_bundled_stores_and_their_keys(patched: Callable[..., list[Object]]) -> None:
+    objects = patched("kubeflow-pipelines", KUBEFLOW)
+    names = {name_of(item) for item in objects}
+    assert len(WITHOUT) >= 15
+    assert not names & {f"{kind} kubeflow/{name}" for _, kind, name in WITHOUT}
+    assert not [item for item in objects if item["kind"] == "Secret"]
+    text = yaml.safe_dump_all(objects)
+    assert "mlpipeline-minio-artifact" not in text, "nothing refers to the bundled store's key"
+
+
+def test_kubeflow_uses_the_pods_roles_and_tls_to_its_database(patched: Callable[..., list[Object]]) -> None:
+    objects = {name_of(item): item for item in patched("kubeflow-pipelines", KUBEFLOW)}
+    api = objects["Deployment kubeflow/ml-pipeline"]["spec"]["template"]["spec"]["containers"][0]
+    env = {one["name"]: one for one in api["env"]}
+    # Present and empty: without them a built-in key applies.
+    for name in ("OBJECTSTORECONFIG_ACCESSKEY", "OBJECTSTORECONFIG_SECRETACCESSKEY"):
+        assert env[name] == {"name": name, "value": ""}
+    assert json.loads(env["DBCONFIG_MYSQLCONFIG_EXTRAPARAMS"]["value"]) == {"tls": "true"}
+    repository = yaml.safe_load(
+        objects["ConfigMap kubeflow/workflow-controller-configmap"]["data"]["artifactRepository"]
+    )
+    assert repository["s3"]["useSDKCreds"] is True
+    assert "accessKeySecret" not in repository["s3"]
+    settings = objects["ConfigMap kubeflow/pipeline-install-config"]["data"]
+    assert settings["upstream"] == "kept"
+    assert settings["defaultSecurityContextRunAsNonRoot"] == "true"
+    assert settings["cronScheduleTimezone"] == "UTC"
+    ui = objects["Deployment kubeflow/ml-pipeline-ui"]["spec"]["template"]["spec"]["containers"][0]
+    pages = {one["name"]: one.get("value") for one in ui["env"]}
+    assert pages["ARGO_KEYFORMAT"] == repository["s3"]["keyFormat"]
+    assert json.loads(objects["ConfigMap kubeflow/ml-pipeline-config"]["data"]["config.json"])
+
+
+def test_kubeflow_keeps_no_wildcard_and_is_hardened(patched: Callable[..., list[Object]]) -> None:
+    objects = patched("kubeflow-pipelines", KUBEFLOW)
+    (role,) = [item for item in objects if item["kind"] == "Role"]
+    for rule in role["rules"]:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        assert "secrets" not in rule["resources"]
+    seen = 0
+    for item, pod in pods(objects):
+        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True, name_of(item)
+        for container in containers(pod):
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            seen += 1
+    assert seen == 3
+    assert {"ResourceQuota", "LimitRange"} <= {item["kind"] for item in objects}
+
+
+def test_kubeflows_api_is_reached_by_named_callers_only(patched: Callable[..., list[Object]]) -> None:
+    policies = {
+        i["metadata"]["name"]: i["spec"]
+        for i in patched("kubeflow-pipelines", KUBEFLOW)
+        if i["kind"] == "NetworkPolicy"
+    }
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, spec in policies.items():
+        if spec["podSelector"] == {"matchLabels": {"app": "ml-pipeline"}} and name != "kubernetes-webhooks":
+            (edge,) = spec["ingress"]
+            assert {port["port"] for port in edge["ports"]} == {8887, 8888}
+            assert all(peer["podSelector"] for peer in edge["from"]), "an empty selector means every pod"
+
+
+@pytest.mark.parametrize("missing", ["ml-pipeline", "pipeline-install-config", "mysql"])
+def test_a_patch_whose_object_upstream_no_longer_has_fails_loudly(
+    patched: Callable[..., list[Object]], missing: str
+) -> None:
+    changed = [item for item in KUBEFLOW if item["metadata"]["name"] != missing]
+    with pytest.raises(AssertionError, match=r"no (resource )?matches"):
+        patched("kubeflow-pipelines", changed)
+
+
+def test_kserve_runs_in_standard_mode_over_the_gateway_api(patched: Callable[..., list[Object]]) -> None:
+    config, storage = patched("kserve", KSERVE)
+    if config["kind"] != "ConfigMap":
+        config, storage = storage, config
+    assert config["data"]["logger"] == "kept"
+    assert json.loads(config["data"]["deploy"]) == {"defaultDeploymentMode": "Standard"}
+    ingress = json.loads(config["data"]["ingress"])
+    assert ingress["enableGatewayApi"] is ingress["disableIstioVirtualHost"] is True
+    assert ingress["ingressGateway"] == ingress["kserveIngressGateway"] == "envoy-gateway-system/models"
+    container = storage["spec"]["container"]
+    assert (
+        container["securityContext"]["runAsNonRoot"] is container["securityContext"]["readOnlyRootFilesystem"] is True
+    )
+    assert json.loads(config["data"]["storageInitializer"])["image"] == container["image"]
+
+
+def test_no_platform_image_is_latest_and_every_part_has_a_version(patched: Callable[..., list[Object]]) -> None:
+    versions = yaml.safe_load((PLATFORM / "versions.yaml").read_text())
+    assert all(re.fullmatch(r"v?\d+\.\d+\.\d+", one["version"]) for one in versions)
+    assert not re.search(r":latest\b", yaml.safe_dump_all(patched("kserve", KSERVE)))
+    named = {one["patches"]: one["version"] for one in versions if "patches" in one}
+    assert named == {"kubeflow-pipelines": "2.17.0", "kserve": "v0.21.0"}
+
+
+def test_kubeflows_pages_ask_for_a_login_and_models_stay_inside(kustomize: Kustomize) -> None:
+    objects = {name_of(item): item for item in kustomize(PLATFORM / "gateway")}
+    policy = objects["SecurityPolicy kubeflow/kubeflow"]["spec"]
+    assert policy["targetRefs"][0]["name"] == "kubeflow"
+    assert policy["authorization"]["defaultAction"] == "Deny"
+    assert {"oidc", "jwt"} <= policy.keys()
+    models = objects["Gateway envoy-gateway-system/models"]["spec"]
+    assert models["infrastructure"]["annotations"]["service.beta.kubernetes.io/aws-load-balancer-internal"] == "true"
+    public = objects["Gateway envoy-gateway-system/public"]["spec"]["listeners"]
+    assert [listener["protocol"] for listener in public] == ["HTTPS"]
+
+
+def test_places_left_open_are_those_that_apply_fills() -> None:
+    found = {
+        name
+        for path in PLATFORM.rglob("*.*")
+        if path.suffix in {".yaml", ".json"}
+        for name in re.findall(r"PLACE_([A-Z_]+?)\b", path.read_text())
+    }
+    script = (PLATFORM / "apply.sh").read_text()
+    assert found
+    for name in found:
+        assert f"s|PLACE_{name}|" in script, name

@@ -1,0 +1,73 @@
+"""The release: actions pinned by commit, least rights, and production only what staging ran."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+WORKFLOWS = Path(__file__).resolve().parents[2] / ".github" / "workflows"
+NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yaml"))
+
+
+def load(name: str) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    workflow: dict[Any, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
+    workflow["on"] = workflow.pop(True)
+    return workflow
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_actions_are_pinned_by_commit_and_say_their_version(name: str) -> None:
+    used = re.findall(r"uses: (\S+)(.*)", (WORKFLOWS / name).read_text())
+    assert used
+    for action, rest in used:
+        if action.startswith("./"):
+            assert (WORKFLOWS.parents[1] / action).is_file()
+        else:
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", rest), action
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rights_are_the_least_and_jobs_end(name: str) -> None:
+    workflow = load(name)
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert set(job.get("permissions", {}).items()) <= {("contents", "read"), ("id-token", "write")}
+        assert "uses" in job or job["timeout-minutes"] <= 90
+        for step in job.get("steps", []):
+            if "actions/checkout" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_script_takes_in_text_from_outside(name: str) -> None:
+    """`${{ }}` inside `run` is put into the shell's text; values come as environment instead."""
+    for job in load(name)["jobs"].values():
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", ""), step
+
+
+def test_the_same_pin_stands_everywhere() -> None:
+    text = "".join((WORKFLOWS / name).read_text() for name in NAMES)
+    pins: dict[str, set[str]] = {}
+    for action, commit in re.findall(r"uses: ([\w./-]+)@([0-9a-f]{40})", text):
+        pins.setdefault(action, set()).add(commit)
+    assert {action: len(commits) for action, commits in pins.items()} == dict.fromkeys(pins, 1)
+
+
+def test_production_comes_after_staging_with_the_digests_that_were_built() -> None:
+    jobs = load("release.yaml")["jobs"]
+    assert jobs["build"]["needs"] == "test"
+    assert jobs["staging"]["needs"] == "build"
+    assert jobs["production"]["needs"] == "staging"
+    deploy = load("deploy.yaml")["jobs"]["deploy"]
+    assert deploy["environment"] == "${{ inputs.environment }}"
+    text = str(deploy["steps"])
+    assert "docker build-push" not in text
+    assert "digests/pipeline" in text
+    assert text.index("cosign verify") < text.index("make deploy")
