@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,19 +28,24 @@ from jackpot.cli.output import Output, table
 from jackpot.demand import boosted, flags, kalman, priors, state_space
 from jackpot.demand.base import Array, OneStep
 from jackpot.demand.models import new_model
+from jackpot.demand.settings import Settings
 from jackpot.demand.specials import held
 from jackpot.demand.storage import load_model, model_files
 from jackpot.market.loading import load_market
 from jackpot.market.schema import Market
 from jackpot.simulation.play import play
 from jackpot.simulation.truth import Truth
+from jackpot.store import FolderStore
+from jackpot.tuning.choice import choose
+from jackpot.tuning.study import Study
+from jackpot.tuning.trials import run_trials
 
 from .report import Figure, finish
 
 GAMES = ("megasena", "timemania")
 MODELS = ("combination", "state_space", "boosted_state_space", "spline", "boosting", "log_log_ols", "seasonal_naive")
 JUBILEE = pd.Timestamp("2026-05-24")
-SIMULATED, SCARCE = 200, 50
+SIMULATED, SCARCE, TRIALS = 200, 50, 200
 Z = 1.6448536
 
 GROUPS = {
@@ -234,6 +240,35 @@ def load_and_forecast(one: Game) -> float:
     return 1000 * float(np.median(times))
 
 
+def tuning_seconds() -> tuple[float, float]:
+    """Return the seconds of 200 trials on 2,000 draws in two processes, and of comparing the best with the default."""
+    draws, market = simulated(7, 2000)
+    study = Study.of(draws, market, "0" * 64, "0" * 64)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FolderStore(Path(folder))
+        began = time.perf_counter()
+        run_trials(study, range(TRIALS), store, lambda: False, workers=2)
+        tried = time.perf_counter()
+        choose(study, TRIALS, store, workers=2)
+        return tried - began, time.perf_counter() - tried
+
+
+def tuned(one: Game) -> tuple[str, float, float]:
+    """Return what 200 trials say of a game, and its wMAPE with the default's settings and with those of the best."""
+    study = Study.of(one.draws, one.market, "0" * 64, "0" * 64)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FolderStore(Path(folder))
+        run_trials(study, range(TRIALS), store, lambda: False, workers=2)
+        tuning = choose(study, TRIALS, store, workers=2)
+    best = max(tuning.finalists, key=lambda finalist: finalist.improvement, default=None)
+    errors = []
+    for settings in ({}, best.settings if best else {}):
+        fitted = new_model("combination", Settings.of(settings)).fit(one.draws[: one.first], one.market)
+        mean = fitted.one_step_ahead(one.draws, one.market, one.first).mean[one.usual]
+        errors.append(wmape(one.draws["sales"].to_numpy(float)[one.first :][one.usual], mean))
+    return tuning.reason, errors[0], errors[1]
+
+
 def main() -> None:
     """Print the tables and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -244,6 +279,10 @@ def main() -> None:
     output = Output(as_json=False)
     games = {name: game(args.data, name) for name in GAMES}
     figures: list[Figure] = []
+    trying, comparing = tuning_seconds()
+    figures.append(Figure(f"{TRIALS} tuning trials on 2,000 draws, two processes", trying, "s", "<= 60"))
+    figures.append(Figure("the three best of them beside the default", comparing, "s", "<= 20"))
+    outcomes = {} if args.quick else {name: tuned(one) for name, one in games.items()}
     with ProcessPoolExecutor(2) as pool, output.working("forecasting"):
         keys = [(name, model) for name in GAMES for model in MODELS]
         of_model = dict(zip(keys, pool.map(forecast, [(games[name], model) for name, model in keys]), strict=True))
@@ -373,6 +412,10 @@ def main() -> None:
     for label, row in zip(labels, ablated, strict=True):
         out.add_row(label, *(f"{value:.2f} ({value - base:+.2f})" for value, base in zip(row, ablated[0], strict=True)))
     output.results.print(out)
+    searched = table(f"{TRIALS} trials", "wMAPE of the default", "of the best confirmed", "what the trials say")
+    for name, (reason, default, best) in outcomes.items():
+        searched.add_row(name, f"{default:.2f}", f"{best:.2f}", reason)
+    output.results.print(searched)
     finish("demand", figures)
 
 

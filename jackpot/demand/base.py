@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..errors import InputError
 from ..market.schema import Market
+from .settings import Settings
 
 Array = npt.NDArray[np.float64]
 
@@ -70,6 +72,8 @@ class Demand(ABC):
 
     largest_seen: float
     """The largest jackpot in training; a forecast above it is an extrapolation and says so."""
+    last_date: pd.Timestamp | None = None
+    """The last draw known; None where there is none, or the demand does not say."""
     draws_seen: int | None = None
     """Ordinary draws behind the forecast; 0: it comes from what other games teach alone. None where not counted."""
 
@@ -93,12 +97,25 @@ class Demand(ABC):
     def elasticity(self, jackpots: Array) -> list[Elasticity]:
         """Return the elasticity at each jackpot with its 90% band."""
 
+    def kept(self) -> Mapping[str, Array] | None:
+        """Return all that `DemandModel.restore` needs, as arrays; None where it must be conditioned anew."""
+        return None
+
 
 class DemandModel(ABC):
     """An estimator in the manner of scikit-learn: `fit` learns parameters and returns self."""
 
     name: ClassVar[str]
     """The name in market files and records."""
+    settings: Settings = Settings()
+    """What it may be tuned by; a model that has no settings keeps the default's."""
+
+    @classmethod
+    def tuned(cls, settings: Settings) -> Self:
+        """Return an unfitted model with these settings; raise InputError where it has none and they differ."""
+        if settings.changed:
+            raise InputError(f"the demand model {cls.name} has no settings to tune")
+        return cls()
 
     @abstractmethod
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
@@ -111,6 +128,10 @@ class DemandModel(ABC):
     @abstractmethod
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
         """Forecast draws[first:] one by one, each from the state after the draw before it, at its known jackpot."""
+
+    def restore(self, kept: Mapping[str, Array], market: Market) -> Demand:
+        """Return the demand that gave `Demand.kept`, without its history; raise KeyError where it is none's."""
+        raise KeyError(f"{self.name} keeps no state")
 
     def ahead(
         self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int, q: Array

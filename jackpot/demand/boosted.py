@@ -21,6 +21,7 @@ from .calibration import rolling
 from .common import check_figures
 from .features import gap_days
 from .posterior import lognormal_quantiles
+from .settings import Settings
 from .state_space import Run, StateSpaceDemand, StateSpaceModel
 from .trees import Trees
 
@@ -62,13 +63,16 @@ class BoostedDemand(StateSpaceDemand):
         """Return what is added to log sales, shape (d,)."""
         if self.trees is None:
             return np.zeros(len(dates))
-        gaps = self._gaps(dates)
-        calendar = self.design.by_date(dates, gaps, self.market)[:, -self.design.groups["calendar"].stop :]
+        path = self.path(dates)
         past = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
         errors = self.errors_before * (np.arange(len(dates)) == 0)[:, None]
-        seen = correction_features(dates, gaps, np.column_stack([_effects(calendar), past, errors]))
+        seen = correction_features(dates, path.gaps, np.column_stack([_effects(path.by_date), past, errors]))
         said: Array = BELIEF * self.sd * self.trees.predict(seen) * (np.arange(len(dates)) == 0)
         return said
+
+    def kept(self) -> dict[str, Array]:
+        """Return what the filter knows, and the last errors."""
+        return {**super().kept(), "errors_before": self.errors_before}
 
     def _base(self, parameters: Array, dates: pd.DatetimeIndex) -> Array:
         base: Array = super()._base(parameters, dates) + self.correction(dates)
@@ -89,6 +93,12 @@ class BoostedModel(DemandModel):
 
     def __init__(self, base: StateSpaceModel | None = None, trees: Trees | None = None) -> None:
         self.base, self.trees = base, trees
+        self.settings = base.settings if base else Settings()
+
+    @classmethod
+    def tuned(cls, settings: Settings) -> Self:
+        """Return an unfitted model with these settings of its regression."""
+        return cls(StateSpaceModel(settings=settings))
 
     @property
     def regression(self) -> StateSpaceModel:
@@ -99,11 +109,11 @@ class BoostedModel(DemandModel):
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Fit the regression, then the trees on its errors; under 150 ordinary draws, the regression alone."""
-        return self.fit_on(StateSpaceModel().fit(draws, market), draws, market)
+        return self.fit_on(StateSpaceModel(settings=self.settings).fit(draws, market), draws, market)
 
     def fit_on(self, base: StateSpaceModel, draws: pd.DataFrame, market: Market) -> Self:
         """Fit the trees alone, on the errors of a regression that is fitted already."""
-        self.base, self.trees = base, None
+        self.base, self.trees, self.settings = base, None, base.settings
         run = base.run(draws, market)
         if run.counted.sum() >= SMALLEST:
             target = np.clip(run.standard, -CLIP, CLIP)[run.counted]
@@ -130,12 +140,18 @@ class BoostedModel(DemandModel):
 
     def condition(self, draws: pd.DataFrame, market: Market) -> BoostedDemand:
         """Filter the state of the regression; the trees correct what comes next."""
-        plain = self.regression.condition(draws, market)
         run = self.regression.run(draws, market)
+        return self.correct(self.regression.condition(draws, market), last_errors(run.standard, run.counted)[-1])
+
+    def restore(self, kept: Mapping[str, Array], market: Market) -> BoostedDemand:
+        """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
+        return self.correct(self.regression.restore(kept, market), kept["errors_before"])
+
+    def correct(self, plain: StateSpaceDemand, errors_before: Array) -> BoostedDemand:
+        """Return a demand of the regression, corrected by the trees after these last errors, (LAGS,)."""
         demand = BoostedDemand.__new__(BoostedDemand)
         demand.__dict__.update(plain.__dict__)
-        demand.trees = self.trees
-        demand.errors_before = last_errors(run.standard, run.counted)[-1]
+        demand.trees, demand.errors_before = self.trees, errors_before
         weights = plain.state.weights
         demand.sd = float(np.sqrt(weights @ plain.state.variance))
         return demand

@@ -21,6 +21,7 @@ from .calibration import rolling
 from .common import check_figures
 from .kalman import pool
 from .posterior import elasticities, lognormal_quantiles
+from .settings import Settings
 from .spline import SplineModel
 from .state_space import StateSpaceDemand, StateSpaceModel
 
@@ -54,6 +55,7 @@ class CombinedDemand(Demand):
     def __init__(self, members: list[StateSpaceDemand], weights: Array) -> None:
         self.members, self.weights = members, weights
         self.largest_seen, self.draws_seen = members[0].largest_seen, members[0].draws_seen
+        self.last_date = members[0].last_date
 
     def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
         """Return mean sales, shape (d, k): the weighted mean of the members' means."""
@@ -88,9 +90,14 @@ class CombinedDemand(Demand):
         ]
         return elasticities(jackpots, np.concatenate(slopes))
 
-    def log_parts(self, jackpot: float, date: pd.Timestamp) -> dict[str, float]:
-        """Return the median log forecast by its parts, the weighted mean of the members'."""
-        parts = [one.log_parts(jackpot, date) for one in self.members]
+    def kept(self) -> dict[str, Array]:
+        """Return the members' states (the boosted one's holds the regression's) and their weights, as arrays."""
+        _, boosted, spline = (one.kept() for one in self.members)
+        return {**boosted, **{f"spline_{name}": array for name, array in spline.items()}, "weights": self.weights}
+
+    def log_parts(self, jackpot: float, dates: pd.DatetimeIndex) -> dict[str, float]:
+        """Return the median log forecast of the last of `dates` by its parts, the weighted mean of the members'."""
+        parts = [one.log_parts(jackpot, dates) for one in self.members]
         return {
             name: float(sum(w * part[name] for w, part in zip(self.weights, parts, strict=True))) for name in parts[0]
         }
@@ -101,8 +108,18 @@ class CombinationModel(DemandModel):
 
     name: ClassVar[str] = "combination"
 
-    def __init__(self, members: tuple[StateSpaceModel, BoostedModel, SplineModel] | None = None) -> None:
+    def __init__(
+        self,
+        members: tuple[StateSpaceModel, BoostedModel, SplineModel] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         self._members = members
+        self.settings = members[0].settings if members else settings or Settings()
+
+    @classmethod
+    def tuned(cls, settings: Settings) -> Self:
+        """Return an unfitted model with these settings of every member."""
+        return cls(settings=settings)
 
     @property
     def members(self) -> tuple[StateSpaceModel, BoostedModel, SplineModel]:
@@ -113,8 +130,9 @@ class CombinationModel(DemandModel):
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Fit each member on a history of any length; raise InputError where its figures cannot be used."""
-        base = StateSpaceModel().fit(draws, market)
-        self._members = base, BoostedModel().fit_on(base, draws, market), SplineModel().fit(draws, market)
+        base = StateSpaceModel(settings=self.settings).fit(draws, market)
+        spline = SplineModel(settings=self.settings).fit(draws, market)
+        self._members = base, BoostedModel().fit_on(base, draws, market), spline
         return self
 
     def _weights(self, draws: pd.DataFrame, market: Market) -> Array:
@@ -128,6 +146,14 @@ class CombinationModel(DemandModel):
         """Filter each member's state and weigh the members by their recent errors."""
         demands: list[StateSpaceDemand | BoostedDemand] = [one.condition(draws, market) for one in self.members]
         return CombinedDemand(list(demands), self._weights(draws, market)[-1])
+
+    def restore(self, kept: Mapping[str, Array], market: Market) -> CombinedDemand:
+        """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
+        base, boosted, spline = self.members
+        plain = base.restore(kept, market)
+        of_spline = {name.removeprefix("spline_"): array for name, array in kept.items() if name[:7] == "spline_"}
+        corrected = boosted.correct(plain, kept["errors_before"])
+        return CombinedDemand([plain, corrected, spline.restore(of_spline, market)], kept["weights"])
 
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
         """Forecast draws[first:] one by one, members weighted by their errors before each."""

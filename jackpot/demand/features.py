@@ -1,11 +1,11 @@
-"""What sales are explained by: a monotone curve of the log jackpot, the calendar, and what past jackpots leave.
+"""What sales are explained by: a monotone curve of the log jackpot, calendar, what past jackpots leave, and drivers.
 
 A row depends on its own date and jackpot and on the draws before it, on nothing later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from . import calendar_effects, memory
 from .base import Array
 from .calendar_effects import holiday_days
 from .common import ordinary, significant
+from .drivers import Drivers
 
 KNOT_QUANTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SMALLEST_KNOT_GAP = 0.05
@@ -72,13 +73,14 @@ def season(dates: pd.DatetimeIndex) -> Array:
 
 @dataclass(frozen=True)
 class Design:
-    """The regressors of a market: the curve about a reference jackpot, more of it by weekday, calendar and memory."""
+    """The regressors of a market: the curve about a reference jackpot, more of it by weekday, and all the rest."""
 
     knots: Array
     reference: float
     """Log of the jackpot at which the curve is nil."""
     holidays: Array
     """Public holidays as day numbers."""
+    drivers: Drivers = field(default_factory=lambda: Drivers({}))
 
     @classmethod
     def learn(cls, draws: pd.DataFrame, market: Market) -> Design:
@@ -89,13 +91,14 @@ class Design:
         dates = pd.DatetimeIndex(draws["draw_date"])
         first, last = (dates[0], dates[-1]) if len(dates) else (pd.Timestamp(market.prices[0].starts),) * 2
         reference = float(significant(np.array([np.median(logs)]))[0])
-        return cls(significant(knots(logs)), reference, holiday_days(market, first.date(), last.date()))
+        holidays = holiday_days(market, first.date(), last.date())
+        return cls(significant(knots(logs)), reference, holidays, Drivers.learn(draws))
 
     @property
     def groups(self) -> dict[str, slice]:
         """Return where the coefficients of each group of regressors stand among all of them."""
         sizes = {"slope": len(self.knots), "slope_by_weekday": 7, "weekday": 7, "gap": 1, "season": 2 * FOURIER_TERMS}
-        sizes |= {"calendar": calendar_effects.SIZE, "memory": memory.SIZE}
+        sizes |= {"calendar": calendar_effects.SIZE, "memory": memory.SIZE, "drivers": len(self.drivers.scales)}
         ends = np.cumsum(list(sizes.values())).tolist()
         return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
@@ -121,7 +124,7 @@ class Design:
         by_weekday = weekdays(dates) * (logs - self.reference)[:, None]
         remembered = np.array([one.row() for one in past]).reshape(len(dates), memory.SIZE)
         by_date = self.by_date(dates, gap_days(dates, None), market)
-        return np.column_stack([self.curve(logs), by_weekday, by_date, remembered])
+        return np.column_stack([self.curve(logs), by_weekday, by_date, remembered, self.drivers.rows(draws)])
 
 
 def weekdays(dates: pd.DatetimeIndex) -> Array:

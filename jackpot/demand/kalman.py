@@ -38,6 +38,8 @@ class System:
     phi: Array
     white: Array
     drift: Array
+    clip: float = CLIP
+    forgetting: float = FORGETTING
 
     def decay(self, steps: float = 1.0) -> Array:
         """Return what is left of each component of the state after so many draws, shape (m, p)."""
@@ -67,19 +69,25 @@ class State:
 
 
 def hold(mean: Array, covariance: Array, slopes: slice) -> Array:
-    """Return the mean (p,) given that no slope is negative: the most negative one is held at zero, then the next."""
-    held: list[int] = []
-    found = mean
-    while True:
-        worst = slopes.start + int(np.argmin(found[slopes]))
-        if found[worst] >= -1e-12 or worst in held:
-            break
-        held.append(worst)
-        pull = np.linalg.solve(covariance[np.ix_(held, held)], mean[held])
-        found = mean - covariance[:, held] @ pull
-        found[held] = 0.0
-    found = found.copy()
-    found[slopes] = np.maximum(found[slopes], 0.0)
+    """Return means (r, p) given that no slope is negative: each row's most negative is held at zero, then its next.
+
+    `covariance` is (r, p, p). Holding one after another is the same as holding them at once.
+    """
+    found, of_slopes = mean.copy(), covariance[:, :, slopes].copy()
+    held = np.zeros((len(mean), slopes.stop - slopes.start), dtype=bool)
+    rows = np.arange(len(mean))
+    while len(rows):
+        worst = np.argmin(found[rows, slopes], axis=1)
+        more = found[rows, slopes.start + worst] < -1e-12
+        rows, worst = rows[more], worst[more]
+        block, place = of_slopes[rows], np.arange(len(rows))
+        column = block[place, :, worst]
+        gain = column / column[place, slopes.start + worst, None]
+        found[rows] -= gain * found[rows, slopes.start + worst, None]
+        of_slopes[rows] = block - gain[:, :, None] * block[place, slopes.start + worst, None, :]
+        held[rows, worst] = True
+        found[:, slopes][held] = 0.0
+    found[:, slopes] = np.maximum(found[:, slopes], 0.0)
     return found
 
 
@@ -139,8 +147,8 @@ def run(
         spread[t] = scale * variance
         guess = ahead @ load
         negative = np.flatnonzero((ahead[:, slopes] < -1e-9).any(axis=1))
-        for i in negative:
-            guess[i] = load @ hold(ahead[i], ahead_covariance[i], slopes)
+        if len(negative):
+            guess[negative] = hold(ahead[negative], ahead_covariance[negative], slopes) @ load
         forecast[t] = guess
         weight = np.exp(log_weights - log_weights.max())
         weights[t] = weight / weight.sum()
@@ -151,7 +159,7 @@ def run(
         error = log_sales[t] - ahead @ load
         scale = scale + noise
         standard = error / np.sqrt(scale * variance)
-        clipped = np.clip(standard, -CLIP, CLIP)
+        clipped = np.clip(standard, -system.clip, system.clip)
         mean = ahead + gain * (clipped * np.sqrt(variance / scale))[:, None]
         covariance = ahead_covariance - gain[:, :, None] * (gain / scale[:, None])[:, None, :]
         broke = (np.abs(standard) > BREAK_AT) & (np.abs(last_error) > BREAK_AT) & (standard * last_error > 0)
@@ -159,9 +167,11 @@ def run(
             covariance[broke, LEVEL, LEVEL] += BREAK_SD**2 / variance[broke]
         last_error = standard
         z2 = (log_sales[t] - guess) ** 2 / spread[t]
-        log_weights = FORGETTING * log_weights - 0.5 * np.log(spread[t]) - 3.0 * np.log1p(z2 / 5.0)
+        log_weights = system.forgetting * log_weights - 0.5 * np.log(spread[t]) - 3.0 * np.log1p(z2 / 5.0)
         rate = max(1 - VARIANCE_DISCOUNT, 1 / (t + 20))
-        variance = np.maximum(variance * (1 + rate * (np.minimum(standard**2, 1.5 * CLIP**2) - 1)), SMALLEST_VARIANCE)
+        variance = np.maximum(
+            variance * (1 + rate * (np.minimum(standard**2, 1.5 * system.clip**2) - 1)), SMALLEST_VARIANCE
+        )
     last = State(mean, covariance, variance, log_weights, last_error, pending)
     if n in keep:
         kept[n] = last

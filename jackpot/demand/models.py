@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from ..errors import InputError, Problem
 from .base import DemandModel
+from .settings import Settings
 
 MODELS: Final[dict[str, str]] = {
     "combination": "combination:CombinationModel",
@@ -31,6 +32,6 @@ def model_class(name: str) -> type[DemandModel]:
     return cast("type[DemandModel]", getattr(import_module(f".{module}", __package__), attribute))
 
 
-def new_model(name: str) -> DemandModel:
-    """Return an unfitted model; raise InputError for a name that is not in MODELS."""
-    return model_class(name)()
+def new_model(name: str, settings: Settings | None = None) -> DemandModel:
+    """Return an unfitted model; raise InputError for a name not in MODELS, or settings it does not have."""
+    return model_class(name).tuned(settings or Settings())

@@ -7,7 +7,7 @@ well each has forecast of late. Before the first draw stand pooled priors (`prio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -21,12 +21,14 @@ from . import kalman, priors
 from .base import Ahead, Array, DemandModel, OneStep
 from .calibration import Scale, rolling, scale
 from .common import check_figures, significant
-from .features import LONGEST_GAP_DAYS, Design, gap_days, price_steps, slope_basis, special_names, weekdays
+from .drivers import Drivers
+from .features import LONGEST_GAP_DAYS, Design, gap_days, price_steps, slope_basis, special_names
 from .flags import trust
 from .kalman import ERROR, FIRST, LEVEL, Filtered, State, System
 from .memory import Memory, remember, wins
-from .posterior import PosteriorDemand, lognormal_quantiles, nonnegative
-from .specials import SpecialLevels, held
+from .posterior import ENSEMBLE, PosteriorDemand, lognormal_quantiles, nonnegative
+from .settings import Settings
+from .specials import SpecialLevel, SpecialLevels, held
 
 ERRORS = ((0.4, 0.8, 0.1), (0.7, 0.8, 0.1), (0.3, 0.5, 0.2), (0.9, 0.8, 0.05), (0.0, 0.2, 0.05))
 """AR(1) coefficient, AR share of the shock, speed of the level: from short memory to long, and nearly none."""
@@ -34,10 +36,13 @@ TEMPI = (0.3, 1.0, 2.5)
 """Factors on the speeds of all coefficients."""
 SPEED = {
     "slope": 0.15, "slope_by_weekday": 0.01, "weekday": 0.02, "gap": 0.04, "season": 0.01, "calendar": 0.01,
-    "memory": 0.01,
+    "memory": 0.01, "drivers": 0.01,
 }  # fmt: skip
 """Change of a coefficient a draw, in standard deviations of the shock."""
-PRIOR_SD = {"slope_by_weekday": 0.1, "weekday": 0.3, "gap": 0.3, "season": 0.05, "calendar": 0.1, "memory": 0.05}
+PRIOR_SD = {
+    "slope_by_weekday": 0.1, "weekday": 0.3, "gap": 0.3, "season": 0.05, "calendar": 0.1, "memory": 0.05,
+    "drivers": 0.05,
+}  # fmt: skip
 START_SD = 1.0
 """Prior log-sd of the level about the first sales."""
 WIDENING = 0.15
@@ -49,6 +54,8 @@ last more than it need: its 90% bands held the truth of all of 24 simulated mark
 With this factor they held it in 92% of 200 others; all are one family of simulations."""
 NOISE_WEIGHT = 2
 """The pooled size of a shock counts as so many errors."""
+FILTERED = ("mean", "covariance", "variance", "log_weights", "last_error")
+"""What is kept of the filter's state, beside the changes of price to come."""
 WARM_UP = 20
 """Draws whose errors tell of the first guess more than of the model; they calibrate no interval."""
 
@@ -93,6 +100,17 @@ class Run:
         return counted
 
 
+@dataclass(frozen=True)
+class Path:
+    """Draws to come, by their dates (d,): how many draws ahead each is, and what its date alone says."""
+
+    steps: Array
+    by_date: Array
+    gaps: Array
+    new_price: npt.NDArray[np.bool_]
+    specials: list[str]
+
+
 class StateSpaceDemand(PosteriorDemand):
     """The filtered states after a history, ready to forecast the draws after it.
 
@@ -101,11 +119,14 @@ class StateSpaceDemand(PosteriorDemand):
 
     def __init__(
         self, market: Market, design: Design, system: System, state: State, scale: Scale, specials: SpecialLevels,
-        past: Memory, last_date: pd.Timestamp | None, usual_gap: float, largest_seen: float, draws_seen: int,
+        past: Memory, drivers: Array, last_date: pd.Timestamp | None, usual_gap: float, largest_seen: float,
+        draws_seen: int,
     ) -> None:  # fmt: skip
         self.market, self.design, self.system, self.state, self.scale = market, design, system, state, scale
-        self.specials, self.past, self.last_date, self.usual_gap = specials, past, last_date, usual_gap
+        self.specials, self.past, self.drivers = specials, past, drivers
+        self.last_date, self.usual_gap = last_date, usual_gap
         self.largest_seen, self.draws_seen = largest_seen, draws_seen
+        self._last_path: dict[bytes, Path] = {}
 
     def _days(self, dates: pd.DatetimeIndex) -> Array:
         before = self.last_date if self.last_date is not None else dates[0] - pd.Timedelta(days=self.usual_gap)
@@ -120,16 +141,27 @@ class StateSpaceDemand(PosteriorDemand):
             )
         return days
 
-    def _steps(self, dates: pd.DatetimeIndex) -> Array:
-        """Return how many draws ahead each date is: its place, further where over two weeks are left out."""
-        days = self._days(dates)
-        steps: Array = np.cumsum(np.where(days > LONGEST_GAP_DAYS, np.round(days / self.usual_gap), 1.0))
-        return steps
+    def path(self, dates: pd.DatetimeIndex) -> Path:
+        """Return what the dates of draws to come say; the last answer is kept, since all figures of a draw ask for it.
 
-    def _gaps(self, dates: pd.DatetimeIndex) -> Array:
-        days = self._days(dates)
-        gaps: Array = np.clip(np.where(days > LONGEST_GAP_DAYS, self.usual_gap, days), 1.0, LONGEST_GAP_DAYS)
-        return gaps
+        A draw is as many ahead as its place says, further where over two weeks are left out.
+        """
+        key = dates.to_numpy().tobytes()
+        if key not in self._last_path:
+            days = self._days(dates)
+            far = days > LONGEST_GAP_DAYS
+            gaps = np.clip(np.where(far, self.usual_gap, days), 1.0, LONGEST_GAP_DAYS)
+            path = Path(
+                steps=np.cumsum(np.where(far, np.round(days / self.usual_gap), 1.0)),
+                by_date=self.design.by_date(dates, gaps, self.market),
+                gaps=gaps,
+                new_price=price_steps(dates, self.market, self.last_date),
+                specials=special_names(dates, self.market),
+            )
+            self._last_path.clear()
+            self._last_path[key] = path
+            return path
+        return self._last_path[key]
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
         """Return draws of the state, no slope negative, and last the member of each, shape (size, p + 1)."""
@@ -153,24 +185,23 @@ class StateSpaceDemand(PosteriorDemand):
         logs, groups = np.log(jackpots), self.design.groups
         coefficients = parameters[:, FIRST:-1]
         curve = coefficients[:, groups["slope"]] @ self.design.curve(logs).T
-        by_weekday = coefficients[:, groups["slope_by_weekday"]] @ weekdays(dates).T
+        path = self.path(dates)
+        by_weekday = coefficients[:, groups["slope_by_weekday"]] @ path.by_date[:, :7].T
         base = self._base(parameters, dates)
         total: Array = curve[:, None, :] + by_weekday[:, :, None] * (logs - self.design.reference) + base[:, :, None]
-        self.specials.put(total, special_names(dates, self.market), logs)
+        self.specials.put(total, path.specials, logs)
         return total
 
     def _base(self, parameters: Array, dates: pd.DatetimeIndex) -> Array:
         """Return all but curve and special, shape (m, d)."""
-        phi = self.system.phi[parameters[:, -1].astype(int)]
-        decayed = parameters[:, ERROR, None] * phi[:, None] ** self._steps(dates)
+        phi, path = self.system.phi[parameters[:, -1].astype(int)], self.path(dates)
+        decayed = parameters[:, ERROR, None] * phi[:, None] ** path.steps
         groups = self.design.groups
-        by_date = (
-            self.design.by_date(dates, self._gaps(dates), self.market)
-            @ parameters[:, FIRST + groups["weekday"].start : FIRST + groups["calendar"].stop].T
-        )
+        by_date = path.by_date @ parameters[:, FIRST + groups["weekday"].start : FIRST + groups["calendar"].stop].T
         remembered = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
         from_past = remembered @ parameters[:, FIRST + groups["memory"].start : FIRST + groups["memory"].stop].T
-        base: Array = parameters[:, LEVEL, None] + decayed + by_date.T + from_past.T
+        driven = parameters[:, FIRST + groups["drivers"].start : FIRST + groups["drivers"].stop] @ self.drivers
+        base: Array = parameters[:, LEVEL, None] + decayed + by_date.T + from_past.T + driven[:, None]
         return base
 
     def slopes(self, parameters: Array, jackpots: Array) -> Array:
@@ -180,9 +211,6 @@ class StateSpaceDemand(PosteriorDemand):
         days = np.array([int(day) for day in draw_weekdays(self.market)])
         extra: Array = curve + parameters[:, FIRST:-1][:, groups["slope_by_weekday"]][:, days].mean(axis=1)[:, None]
         return extra
-
-    def _price_changes(self, dates: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
-        return price_steps(dates, self.market, self.last_date)
 
     def _process(self) -> tuple[float, float, float, float]:
         """Return phi, and the variances of AR shock, white noise and level a draw, averaged over the members."""
@@ -194,16 +222,18 @@ class StateSpaceDemand(PosteriorDemand):
 
     def error_variance(self, dates: pd.DatetimeIndex) -> Array:
         """Return the variance of what level and error do after the last draw, shape (d,)."""
-        steps, (phi, shock, white, level) = self._steps(dates), self._process()
-        price = np.cumsum(self._price_changes(dates)).astype(float) * kalman.PRICE_STEP_SD**2
-        special = self.specials.sds(special_names(dates, self.market)) ** 2
+        path, (phi, shock, white, level) = self.path(dates), self._process()
+        steps = path.steps
+        price = np.cumsum(path.new_price).astype(float) * kalman.PRICE_STEP_SD**2
+        special = self.specials.sds(path.specials) ** 2
         shocks = steps * level + shock * (1 - phi ** (2 * steps)) / (1 - phi**2) + white
         variance: Array = widening(steps) ** 2 * shocks + price + special
         return variance
 
     def error_draws(self, dates: pd.DatetimeIndex, size: int, generator: np.random.Generator) -> Array:
         """Return paths of those errors, shape (size, d), correlated over draws as in the filter."""
-        steps, (phi, shock, white, level) = self._steps(dates), self._process()
+        path, (phi, shock, white, level) = self.path(dates), self._process()
+        steps = path.steps
         ahead = np.diff(steps, prepend=0.0)
         of_level, of_error, of_white, of_price, of_special = generator.standard_normal((5, size, len(dates)))
         error, paths = np.zeros(size), np.empty((size, len(dates)))
@@ -212,24 +242,41 @@ class StateSpaceDemand(PosteriorDemand):
             paths[:, i] = error
         paths += np.cumsum(of_level * np.sqrt(ahead * level), axis=1) + np.sqrt(white) * of_white
         paths *= widening(steps)
-        paths += np.cumsum(of_price * self._price_changes(dates), axis=1) * kalman.PRICE_STEP_SD
-        paths += of_special * self.specials.sds(special_names(dates, self.market))
+        paths += np.cumsum(of_price * path.new_price, axis=1) * kalman.PRICE_STEP_SD
+        paths += of_special * self.specials.sds(path.specials)
         return paths
 
-    def log_parts(self, jackpot: float, date: pd.Timestamp) -> dict[str, float]:
-        """Return the median log forecast of the draw on `date` by its parts; they add up to it."""
-        dates, groups = pd.DatetimeIndex([date]), self.design.groups
+    def kept(self) -> dict[str, Array]:
+        """Return what the filter knows after its history, and the ensemble that follows from it, as arrays."""
+        date = self.last_date.toordinal() if self.last_date is not None else np.nan
+        figures = (self.state.pending_prices, date, self.usual_gap, self.largest_seen, self.draws_seen)
+        names = _special_names(self.market)
+        specials = [
+            (names.index(name), one.log_sales, one.log_jackpot, one.sd) for name, one in self.specials.by_name.items()
+        ]
+        return {
+            **{name: getattr(self.state, name) for name in FILTERED},
+            "figures": np.array(figures, dtype=float),
+            "scale": np.array(astuple(self.scale)),
+            "past": np.array(astuple(self.past), dtype=float),
+            "specials": np.array(specials, dtype=float).reshape(len(specials), 4),
+            "drivers": self.drivers,
+            "ensemble": self.ensemble,
+        }
+
+    def log_parts(self, jackpot: float, dates: pd.DatetimeIndex) -> dict[str, float]:
+        """Return the median log forecast of the last of the draws to come by its parts; they add up to it."""
+        groups, path, last = self.design.groups, self.path(dates), len(dates) - 1
         mean = np.average(self.ensemble[:, :-1], axis=0)
         at = np.log(np.array([jackpot]))
         date_row = np.zeros(mean.shape[0] - FIRST)
         date_row[groups["slope"]] = self.design.curve(at)[0]
-        date_row[groups["slope_by_weekday"]] = weekdays(dates)[0] * (at[0] - self.design.reference)
-        date_row[groups["weekday"].start : groups["calendar"].stop] = self.design.by_date(
-            dates, self._gaps(dates), self.market
-        )[0]
-        date_row[groups["memory"]] = self.past.row()
+        date_row[groups["slope_by_weekday"]] = path.by_date[last, :7] * (at[0] - self.design.reference)
+        date_row[groups["weekday"].start : groups["calendar"].stop] = path.by_date[last]
+        date_row[groups["memory"]] = self.past.later(last) if last else self.past.row()
+        date_row[groups["drivers"]] = self.drivers
         effect = date_row * mean[FIRST:]
-        total = float(self.log_sales(self.ensemble, np.exp(at), dates).mean())
+        total = float(self.log_sales(self.ensemble, np.exp(at), dates)[:, last].mean())
         parts = {
             "level": float(mean[LEVEL]),
             "jackpot": float(effect[groups["slope"]].sum() + effect[groups["slope_by_weekday"]].sum()),
@@ -239,10 +286,17 @@ class StateSpaceDemand(PosteriorDemand):
             "holidays_and_month": float(effect[groups["calendar"]].sum()),
             "rollovers_and_habit": float(effect[groups["memory"]].sum()),
         }
-        phi = self.system.phi[self.ensemble[:, -1].astype(int)] ** self._steps(dates)[0]
+        parts |= dict(zip(self.design.drivers.scales, effect[groups["drivers"]].tolist(), strict=True))
+        phi = self.system.phi[self.ensemble[:, -1].astype(int)] ** path.steps[last]
         parts["last_errors"] = float(np.mean(self.ensemble[:, ERROR] * phi))
-        parts["special"] = total - sum(parts.values())
-        return parts
+        rest = total - sum(parts.values())
+        if path.specials[last] in self.specials.by_name:
+            return {**parts, "special": rest}
+        return {**parts, "last_errors": parts["last_errors"] + rest, "special": 0.0}
+
+
+def _special_names(market: Market) -> list[str]:
+    return sorted({special.name for special in market.calendar.specials})
 
 
 def widening(steps: Array) -> Array:
@@ -269,8 +323,8 @@ class StateSpaceModel(DemandModel):
     errors: ClassVar[tuple[tuple[float, float, float], ...]] = ERRORS
     tempi: ClassVar[tuple[float, ...]] = TEMPI
 
-    def __init__(self, fitted: Fitted | None = None) -> None:
-        self._fitted = fitted
+    def __init__(self, fitted: Fitted | None = None, settings: Settings | None = None) -> None:
+        self._fitted, self.settings = fitted, settings or Settings()
         self._last: tuple[tuple[object, ...], Run] | None = None
 
     @property
@@ -299,25 +353,36 @@ class StateSpaceModel(DemandModel):
         return self
 
     @classmethod
-    def settings(cls) -> list[tuple[tuple[float, float, float], float]]:
-        """Return the members' settings: those of the errors, and the tempo of the coefficients."""
+    def tuned(cls, settings: Settings) -> Self:
+        """Return an unfitted model with these settings."""
+        return cls(settings=settings)
+
+    @classmethod
+    def grid(cls) -> list[tuple[tuple[float, float, float], float]]:
+        """Return what the members differ in: the errors, and the tempo of the coefficients."""
         return [(errors, tempo) for errors in cls.errors for tempo in cls.tempi]
 
-    def _system(self) -> System:
-        design, settings = self.fitted.design, self.settings()
-        size = FIRST + design.groups["memory"].stop
-        drift = np.zeros((len(settings), size, size))
+    def system(self) -> System:
+        """Return how the states of the members move."""
+        design, grid, tuned = self.fitted.design, self.grid(), self.settings
+        of_group = {"slope": tuned.slope_speed, "weekday": tuned.weekday_speed, "slope_by_weekday": tuned.weekday_speed}
+        size = FIRST + design.groups["drivers"].stop
+        drift = np.zeros((len(grid), size, size))
         correlation = priors.elasticity_covariance(design.knots) / priors.ELASTICITY_SD**2
-        for i, ((_, share, level), tempo) in enumerate(settings):
-            for group, at in design.groups.items():
-                places = slice(FIRST + at.start, FIRST + at.stop)
-                shape = correlation if group == "slope" else np.eye(at.stop - at.start)
-                drift[i, places, places] = shape * (SPEED[group] * tempo) ** 2
-            drift[i, LEVEL, LEVEL], drift[i, ERROR, ERROR] = level**2, share
-        phi, white = (np.array([errors[k] for errors, _ in settings]) for k in (0, 1))
-        return System(phi, 1 - white, drift)
+        for group, at in design.groups.items():
+            places = slice(FIRST + at.start, FIRST + at.stop)
+            shape = correlation if group == "slope" else np.eye(at.stop - at.start)
+            factor = of_group.get(group, tuned.calendar_speed)
+            speeds = np.array([(SPEED[group] * tempo * factor) ** 2 for _, tempo in grid])
+            drift[:, places, places] = shape * speeds[:, None, None]
+        drift[:, LEVEL, LEVEL] = [(level * tuned.level_speed) ** 2 for (_, _, level), _ in grid]
+        drift[:, ERROR, ERROR] = [share for (_, share, _), _ in grid]
+        phi, white = (np.array([errors[k] for errors, _ in grid]) for k in (0, 1))
+        forgetting = kalman.FORGETTING ** (1 / tuned.memory_of_weights)
+        return System(phi, 1 - white, drift, kalman.CLIP * tuned.clip, forgetting)
 
-    def _start(self, log_sales: Array, learned: npt.NDArray[np.bool_], market: Market, system: System) -> State:
+    def start(self, log_sales: Array, learned: npt.NDArray[np.bool_], market: Market, system: System) -> State:
+        """Return the states before the first draw: pooled priors, and a level about the first sales learned from."""
         f, members = self.fitted, len(system.phi)
         size = system.drift.shape[1]
         mean, covariance = np.zeros(size), np.zeros((size, size))
@@ -333,7 +398,8 @@ class StateSpaceModel(DemandModel):
                 mean[places] = priors.elasticity(f.design.knots, f.log_start)
                 covariance[places, places] = priors.elasticity_covariance(f.design.knots)
             else:
-                covariance[places, places] = PRIOR_SD[group] ** 2 * np.eye(at.stop - at.start)
+                spread = PRIOR_SD[group] * self.settings.prior_spread
+                covariance[places, places] = spread**2 * np.eye(at.stop - at.start)
         every = np.repeat(covariance[None] / f.sd**2, members, axis=0)
         every[:, ERROR, ERROR] = (1 - system.white) / (1 - system.phi**2)
         nought = np.zeros(members)
@@ -341,16 +407,17 @@ class StateSpaceModel(DemandModel):
 
     def run(self, draws: pd.DataFrame, market: Market, keep: frozenset[int] = frozenset()) -> Run:
         """Filter a history; the last run is kept, since evaluation asks for the same one several times."""
-        key = (len(draws), keep, *(draws[c].to_numpy().tobytes() for c in ("sales", "jackpot", "draw_date")))
+        key = (len(draws), keep, *(draws[c].to_numpy().tobytes() for c in ("sales", "jackpot", "draw_date")),
+               self.fitted.design.drivers.rows(draws).tobytes())  # fmt: skip
         if self._last is not None and self._last[0] == key and self._last[1].names == held(draws, market):
             return self._last[1]
-        design, system = self.fitted.design, self._system()
+        design, system = self.fitted.design, self.system()
         log_sales, log_jackpots = (np.log(draws[column].to_numpy(float)) for column in ("sales", "jackpot"))
         names = held(draws, market)
         trusted = trust(draws, market, names)
         rows = design.rows(draws, market)
         step = price_steps(pd.DatetimeIndex(draws["draw_date"]), market, None)
-        start = self._start(log_sales, trusted > 0, market, system)
+        start = self.start(log_sales, trusted > 0, market, system)
         slopes = slice(FIRST, FIRST + design.curve_size)
         filtered = kalman.run(log_sales, rows, trusted, step, start, system, slopes, keep)
         run = Run(rows, trusted, filtered, log_sales, log_jackpots, names)
@@ -369,9 +436,28 @@ class StateSpaceModel(DemandModel):
         gap = float(np.median(gap_days(dates[-20:], None)[1:])) if len(dates) > 1 else 7.0 / len(draw_weekdays(market))
         past = remember(run.log_jackpots - f.design.reference, wins(draws))[-1]
         return StateSpaceDemand(
-            market, f.design, self._system(), run.filtered.state, calibrated, specials, past,
-            dates[-1] if len(dates) else None, gap, largest, int(ordinary.sum()),
+            market, f.design, self.system(), run.filtered.state, calibrated, specials, past,
+            f.design.drivers.to_come(draws, market), dates[-1] if len(dates) else None, gap, largest,
+            int(ordinary.sum()),
         )  # fmt: skip
+
+    def restore(self, kept: Mapping[str, Array], market: Market) -> StateSpaceDemand:
+        """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
+        f, system, names = self.fitted, self.system(), _special_names(market)
+        prices, date, usual_gap, largest, seen = kept["figures"].tolist()
+        rollovers, *rest = kept["past"].tolist()
+        levels = {names[int(i)]: SpecialLevel(*of_name) for i, *of_name in kept["specials"].tolist()}
+        size = system.drift.shape[1]
+        shapes = {"mean": system.drift.shape[:2], "covariance": system.drift.shape, "ensemble": (ENSEMBLE, size + 1)}
+        if any(kept[name].shape != shape for name, shape in shapes.items()):
+            raise ValueError("the state is another model's")
+        demand = StateSpaceDemand(
+            market, f.design, system, State(*(kept[name] for name in FILTERED), prices), Scale(*kept["scale"].tolist()),
+            SpecialLevels(levels), Memory(int(rollovers), *rest), kept["drivers"],
+            pd.Timestamp.fromordinal(int(date)) if np.isfinite(date) else None, usual_gap, largest, int(seen),
+        )  # fmt: skip
+        demand.__dict__["ensemble"] = kept["ensemble"]
+        return demand
 
     def log_forecasts(self, draws: pd.DataFrame, market: Market, first: int) -> tuple[Array, Array]:
         """Return mean and variance of the log sales of draws[first:], one step ahead and before calibration."""
@@ -398,7 +484,7 @@ class StateSpaceModel(DemandModel):
         self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int
     ) -> tuple[Array, Array, Array]:
         """Return mean and variance of log sales and the interval's factor, shape (o, h), NaN beyond the history."""
-        design, system = self.fitted.design, self._system()
+        design, system = self.fitted.design, self.system()
         run = self.run(draws, market, frozenset(int(origin) for origin in origins))
         shape = (len(origins), horizon)
         mean, variance, factor = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
@@ -415,12 +501,7 @@ class StateSpaceModel(DemandModel):
                 run.standard[:origin][run.counted[:origin]], run.log_jackpots[:origin][run.counted[:origin]]
             )
             past, weights, prices = memories[origin], state.weights, state.pending_prices
-            held_up = np.array(
-                [
-                    kalman.hold(one, covariance, slopes)
-                    for one, covariance in zip(state.mean, state.covariance, strict=True)
-                ]
-            )
+            held_up = kalman.hold(state.mean, state.covariance, slopes)
             for j in range(min(horizon, len(draws) - origin)):
                 t = origin + j
                 prices += float(step[t])
@@ -454,7 +535,16 @@ class StateSpaceModel(DemandModel):
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
         """Return all that `from_parameters` needs."""
         f = self.fitted
-        scalars = {"reference": f.design.reference, "sd": f.sd, "log_start": f.log_start, "draws": f.draws}
+        scalars: dict[str, Any] = {
+            "reference": f.design.reference,
+            "sd": f.sd,
+            "log_start": f.log_start,
+            "draws": f.draws,
+        }
+        if self.settings.changed:
+            scalars["settings"] = self.settings.changed
+        if f.design.drivers.scales:
+            scalars["drivers"] = {name: list(scale) for name, scale in f.design.drivers.scales.items()}
         return scalars, {"knots": f.design.knots, "holidays": f.design.holidays}
 
     @classmethod
@@ -466,7 +556,11 @@ class StateSpaceModel(DemandModel):
         sd, reference, log_start = (float(scalars[key]) for key in ("sd", "reference", "log_start"))
         if not (0 < sd < 10 and np.isfinite([reference, log_start]).all()):
             raise InputError(Problem("no size of a shock", field="sd", found=str(sd), allowed="above 0"))
-        return cls(Fitted(Design(at, reference, holidays), sd, log_start, int(scalars["draws"])))
+        drivers = Drivers({name: (float(a), float(b)) for name, (a, b) in scalars.get("drivers", {}).items()})
+        return cls(
+            Fitted(Design(at, reference, holidays, drivers), sd, log_start, int(scalars["draws"])),
+            Settings.of(scalars.get("settings", {})),
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """Return figures of the fit by name."""
@@ -474,7 +568,8 @@ class StateSpaceModel(DemandModel):
         return {
             "draws": f.draws,
             "noise_log_sd": f.sd,
-            "members": len(self.settings()),
+            "members": len(self.grid()),
             "knots": len(f.design.knots),
             "reference_jackpot": float(np.exp(f.design.reference)),
+            **{f"tuned_{name}": factor for name, factor in self.settings.changed.items()},
         }

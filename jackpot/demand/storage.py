@@ -1,4 +1,7 @@
-"""A fitted model as files: `model.json` and `arrays.npz`, the same bytes for the same parameters. No pickle."""
+"""A fitted model as files: `model.json` and `arrays.npz`, the same bytes for the same parameters. No pickle.
+
+A demand's state is a file too, at full precision, so that nothing need be conditioned where it is at hand.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ import numpy as np
 
 from ..canonical import json_bytes, sha256
 from ..errors import InputError, Problem
-from .base import Array, DemandModel
+from ..market.schema import Market
+from .base import Array, Demand, DemandModel
 from .models import model_class
 
 SCHEMA_VERSION: Final = "1"
 SCALARS: Final = "model.json"
 ARRAYS: Final = "arrays.npz"
+STATE: Final = "state.npz"
 
 
 def _npz(arrays: Mapping[str, Array]) -> bytes:
@@ -54,17 +59,39 @@ def load_model(files: Mapping[str, bytes]) -> DemandModel:
         raise InputError(
             Problem("written in another version", SCALARS, "schema_version", None, str(version), SCHEMA_VERSION)
         )
-    try:
-        with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as archive:
-            arrays = {key: np.asarray(archive[key], dtype=float) for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(Problem("the file is damaged", where=ARRAYS, found=str(error))) from None
+    arrays = _arrays(files[ARRAYS], ARRAYS)
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise InputError(Problem("the file holds figures that are not finite", where=ARRAYS))
     try:
         return model_class(str(name)).from_parameters(scalars, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(Problem("the parameters are not this model's", where=SCALARS, found=repr(error))) from None
+
+
+def state_bytes(demand: Demand) -> bytes | None:
+    """Return a demand's state as npz, the same bytes for the same state; None for one that keeps none."""
+    kept = demand.kept()
+    return None if kept is None else _npz(kept)
+
+
+def load_state(model: DemandModel, data: bytes, market: Market) -> Demand:
+    """Return the demand whose state `state_bytes` gave: its forecasts to the last bit.
+
+    Raises InputError where the bytes are damaged or the state is not one of this model in this market.
+    """
+    arrays = _arrays(data, STATE)
+    try:
+        return model.restore(arrays, market)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(Problem("the state is not this model's", where=STATE, found=repr(error))) from None
+
+
+def _arrays(data: bytes, where: str) -> dict[str, Array]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {key: np.asarray(archive[key], dtype=float) for key in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(Problem("the file is damaged", where=where, found=str(error))) from None
 
 
 def model_hash(files: Mapping[str, bytes]) -> str:
