@@ -5,8 +5,8 @@ Figures of cash leave this module in a CashOutlook alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,15 @@ from ..cash import CashOutlook
 from ..market import schema
 from .draw_law import DrawLaw, draw_law
 from .payout_ratio import Ledger, surplus
-from .plan import LookAhead, Plan, capped, cash_ahead, make_plan
-from .rollout import Rollout, roll
+from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan, pools_ahead
+from .programme import Stage
+from .rollout import Rollout, roll, sales_at
 from .situation import Array, Situation
+
+_BUFFERS = (0.0, 0.15, 0.3, 0.5)
+"""Shares of the cash over its floor that are kept back for what sales may still do."""
+_LOST = 0.01
+_COARSER = 0.5
 
 FAN = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
@@ -30,12 +36,13 @@ class RatioPlan:
     ledger: Ledger
     plan: Plan
 
-    def look(self, situation: Situation, jackpots: Array) -> LookAhead:
-        """Return what each jackpot leads to."""
+    def look(self, situation: Situation, jackpots: Array, then: Sequence[float] = ()) -> LookAhead:
+        """Return what each jackpot leads to, where the draws after it announce those of `then`."""
         law = law_now(situation, jackpots)
         increment = surplus(self.rule, law.counted(self.rule.contribution), law.sales)
-        stage = self.plan.ahead.stages[self.plan.ahead.now]
-        return self.plan.look(law, increment * float(np.any(stage.increment)))
+        ahead = self.plan.ahead
+        fixed = _fixed(situation, ahead, then, self.rule)
+        return self.plan.look(law, increment * float(np.any(ahead.stages[ahead.now].increment)), fixed)
 
 
 @dataclass(frozen=True)
@@ -44,19 +51,24 @@ class Outlook:
 
     ratio: RatioPlan | None
     cash: Plan | None
+    lows: dict[tuple[float, ...], Array] = field(default_factory=dict, compare=False)
+    """The lowest change of cash by path, shape (samples,): it does not depend on the cash, and is computed once."""
 
     @property
     def plan(self) -> Plan | None:
         """The plan that later draws follow."""
         return self.cash if self.ratio is None else self.ratio.plan
 
-    def look(self, situation: Situation, jackpots: Array) -> LookAhead | None:
-        """Return what each jackpot leads to under the plan, None where nothing ahead depends on it."""
+    def look(self, situation: Situation, jackpots: Array, then: Sequence[float] = ()) -> LookAhead | None:
+        """Return what each jackpot leads to under the plan, None where nothing ahead depends on it.
+
+        The draws after this one announce the jackpots of `then`, and follow the plan after those.
+        """
         if self.ratio is not None:
-            return self.ratio.look(situation, jackpots)
+            return self.ratio.look(situation, jackpots, then)
         if self.cash is not None:
             law = law_now(situation, jackpots)
-            return self.cash.look(law, law.margin)
+            return self.cash.look(law, law.margin, _fixed(situation, self.cash.ahead, then))
         return None
 
     def after(self, situation: Situation, jackpots: Array, look: LookAhead | None = None) -> Array:
@@ -64,11 +76,36 @@ class Outlook:
         look = self.look(situation, jackpots) if look is None else look
         return np.zeros(len(jackpots)) if look is None or self.plan is None else self.plan.objective(look)
 
-    def roll(self, situation: Situation, first: float, draws: int) -> Rollout | None:
-        """Return the plan played forward from a first jackpot, None where there is no plan."""
+    def roll(self, situation: Situation, path: float | Sequence[float], draws: int) -> Rollout | None:
+        """Return the plan played forward from a first jackpot, or several, None where there is no plan."""
         if self.ratio is not None:
-            return roll(situation, self.ratio.plan, first, draws, self.ratio.rule, self.ratio.ledger)
-        return None if self.cash is None else roll(situation, self.cash, first, draws)
+            return roll(situation, self.ratio.plan, path, draws, self.ratio.rule, self.ratio.ledger)
+        return None if self.cash is None else roll(situation, self.cash, path, draws)
+
+    def lowest(self, situation: Situation, path: tuple[float, ...], draws: int) -> Array:
+        """Return the lowest change of cash over the draws ahead, shape (samples,)."""
+        if path not in self.lows:
+            ahead = self.roll(situation, path, draws)
+            if ahead is None:
+                raise ValueError("cash is looked at under a plan")
+            self.lows[path] = ahead.margin.cumsum(axis=1).min(axis=1)
+        return self.lows[path]
+
+
+def _fixed(
+    situation: Situation, ahead: Ahead, then: Sequence[float], rule: schema.PayoutRatio | None = None
+) -> list[Stage]:
+    """Return the draws after this one with the one jackpot of each: of the ratio by its `rule`, or of cash."""
+    market, fixed = situation.market, []
+    pools = pools_ahead(situation, ahead.sales, ahead.dates[: len(then) + 1])
+    for t, jackpot in enumerate(then[: len(ahead.dates) - 1], start=1):
+        stage, sales = ahead.stages[ahead.now + t], sales_at(ahead, t, jackpot)[:, None]
+        price = market.price_on(ahead.dates[t].date())
+        law = draw_law(market, price, sales, np.array([max(jackpot, pools[t])]), pools[t])
+        increment = law.margin if rule is None else surplus(rule, law.counted(rule.contribution), law.sales)
+        increment = increment * float(np.any(stage.increment))
+        fixed.append(replace(stage, increment=increment, chance=law.chance, reward=law.value))
+    return fixed
 
 
 def law_now(situation: Situation, jackpots: Array) -> DrawLaw:
@@ -80,14 +117,21 @@ def law_now(situation: Situation, jackpots: Array) -> DrawLaw:
 def with_cash(situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, jackpots: Array) -> Outlook:
     """Return the outlook with a plan that keeps the floor under the cash.
 
-    Where the payout ratio has a plan and cash would not last under it, the plan's later jackpots are capped: at the
-    highest candidate under which cash lasts and the ratio's promise is as attainable as before, by bisection over
-    rollouts with common random numbers. Where there is none, or the ratio's would suffer, its plan is left as it is.
+    Where the payout ratio has a plan and cash would not last under it, there are two ways to make it last, judged by
+    rollouts with common random numbers. For prizes really paid that are tested at the year's end, the plan keeps cash
+    as an upper limit of its own sum (`cash_limited`). Otherwise its later jackpots are capped, at the highest candidate
+    under which cash lasts, by bisection. A plan is left as it is where the ratio's promise, for this period or the
+    next, would be less attainable than before.
     """
     ratio = outlook.ratio
     if ratio is None:
         ahead = cash_ahead(situation, cash_now, rule.floor, rule.horizon_draws, jackpots)
         return Outlook(None, make_plan(ahead, rule.confidence))
+
+    def keeps_ratio(plan: Plan) -> bool:
+        now, then = plan.worth, ratio.plan.worth
+        least = min(float(then.later[0]), ratio.plan.confidence) - _LOST
+        return plan.restoring <= ratio.plan.restoring and float(now.later[0]) >= least
 
     def lasts(one: Outlook) -> bool:
         chance = chance_of_floor(situation, one, cash_now, rule)
@@ -95,6 +139,12 @@ def with_cash(situation: Situation, outlook: Outlook, cash_now: float, rule: sch
 
     if lasts(outlook):
         return outlook
+    if ratio.rule.tested == "year_end" and ratio.rule.basis == "realised" and ratio.rule.ceiling is None:
+        for buffer in _BUFFERS:
+            ahead = cash_limited(situation, outlook, ratio, (1 - buffer) * (cash_now - rule.floor), rule.horizon_draws)
+            one = Outlook(RatioPlan(ratio.rule, ratio.ledger, make_plan(ahead, ratio.plan.confidence)), None)
+            if one.ratio is not None and keeps_ratio(one.ratio.plan) and lasts(one):
+                return one
     low, high, best = 0, len(jackpots), outlook
     while high - low > 1:
         count = (low + high) // 2
@@ -104,9 +154,31 @@ def with_cash(situation: Situation, outlook: Outlook, cash_now: float, rule: sch
             high = count
         else:
             low = count
-            if plan.restoring <= ratio.plan.restoring:
+            if keeps_ratio(plan):
                 best = one
     return best
+
+
+def cash_limited(situation: Situation, outlook: Outlook, ratio: RatioPlan, room: float, draws: int) -> Ahead:
+    """Return the draws ahead with the cash floor as an upper limit of the sum x, where x counts prizes really paid.
+
+    What a draw adds to cash and to x together, (1 - s - F) S, holds no prizes: cash stays above its floor while
+    x <= x_now + room + sum of (1 - s - F) E[S], with the sales of the plan so far. A year's end passes its mean on.
+    """
+    ahead = ratio.plan.ahead
+    played = outlook.roll(situation, float(ahead.jackpots[len(ahead.jackpots) // 2]), min(draws, len(ahead.dates)))
+    if played is None:
+        raise ValueError("cash is limited under a plan")
+    added = surplus(ratio.rule, played.counted, played.sales)
+    both, each = (played.margin + added).mean(axis=0), added.mean(axis=0)
+    stages, limit, x = list(ahead.stages), ahead.x_now + room, ahead.x_now
+    for t in range(len(both)):
+        limit, x = limit + float(both[t]), x + float(each[t])
+        at = ahead.now + t
+        stages[at] = replace(stages[at], high=max(limit, 0.0))
+        if stages[at].resets:
+            limit, x = limit - x, 0.0
+    return replace(ahead, stages=tuple(stages), fineness=_COARSER)
 
 
 def chance_of_floor(
@@ -121,9 +193,7 @@ def chance_of_floor(
         if outlook.ratio is None:
             look = outlook.look(situation, jackpots)
             return np.ones(len(jackpots)) if look is None else look.attainable
-        lowest = [
-            _cash(situation, outlook, cash_now, float(one), rule.horizon_draws)[1].min(axis=1) for one in jackpots
-        ]
+        lowest = [cash_now + outlook.lowest(situation, (float(one),), rule.horizon_draws) for one in jackpots]
         return np.array([float((cash >= rule.floor).mean()) for cash in lowest])
 
     return chance

@@ -56,6 +56,8 @@ class Constraints:
     unchecked: tuple[ConstraintState, ...]
     warnings: tuple[str, ...]
     outlook: Outlook
+    planned: Outlook
+    """The outlook before the cash floor had its say: that of other cash figures starts from it too."""
 
     def kept(self, grid: StepGrid, index: npt.ArrayLike) -> dict[str, Mask]:
         """Return by name which grid indices keep each constraint."""
@@ -76,10 +78,20 @@ def money(situation: Situation, amount: float) -> str:
     return f"{amount:,.{decimals}f} {situation.market.currency}"
 
 
-def constraints_of(situation: Situation, grid: StepGrid) -> Constraints:
-    """Return the constraints that a market's file puts on the draw."""
-    promises, unchecked, warnings, outlook = _promises(situation, grid)
-    return Constraints(_bounds(situation, grid), tuple(promises), tuple(unchecked), tuple(warnings), outlook)
+def constraints_of(situation: Situation, grid: StepGrid, known: Outlook | None = None) -> Constraints:
+    """Return the constraints that a market's file puts on the draw.
+
+    `known` is the `planned` outlook of the same situation with other cash figures: it is not planned anew.
+    """
+    promises: list[Promise] = []
+    unchecked: list[ConstraintState] = []
+    warnings: list[str] = []
+    planned = _ratio(situation, grid, known, promises, unchecked, warnings)
+    outlook = _cash(situation, grid, planned, promises, unchecked, warnings)
+    words = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
+    return Constraints(
+        _bounds(situation, grid), tuple(promises), tuple(unchecked), (*words, *warnings), outlook, planned
+    )
 
 
 def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
@@ -106,23 +118,30 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
     return tuple(result)
 
 
-def _promises(situation: Situation, grid: StepGrid) -> tuple[list[Promise], list[ConstraintState], list[str], Outlook]:
-    rule, cash = situation.market.regulation.payout_ratio, situation.market.cash
-    nodes = candidates(grid)
-    promises: list[Promise] = []
-    unchecked: list[ConstraintState] = []
-    warnings: list[str] = []
-    ratio = None
+def _ratio(
+    situation: Situation,
+    grid: StepGrid,
+    known: Outlook | None,
+    promises: list[Promise],
+    unchecked: list[ConstraintState],
+    warnings: list[str],
+) -> Outlook:
+    """Add what the payout ratio asks for, and return the plan for it."""
+    rule = situation.market.regulation.payout_ratio
+    ratio = None if known is None else known.ratio
     if rule is not None:
         time = timeline(situation, rule)
         ledger = ledger_of(situation, rule, _needed(rule, time))
-        plan = None
         if not ledger.unknown:
-            if rule.contribution is not None:
-                nodes = np.union1d(nodes, _steady(situation, rule, grid))
-            ahead = ratio_ahead(situation, rule, ledger, time, nodes)
-            plan = make_plan(ahead, rule.confidence, certain=rule.basis == "accrued")
-            ratio = RatioPlan(rule, ledger, plan)
+            if ratio is None:
+                ahead = ratio_ahead(situation, rule, ledger, time, _nodes(situation, grid))
+                ratio = RatioPlan(rule, ledger, make_plan(ahead, rule.confidence, certain=rule.basis == "accrued"))
+            size = ratio.plan.ahead.period_end
+            if rule.basis == "realised" and rule.tested != "year_end" and size > rule.window_draws:
+                warnings.append(
+                    f"payout ratio: its window of {rule.window_draws} draws is shorter than its period of {size}, "
+                    "and what leaves it later is planned for at its mean: the probabilities stated are approximate"
+                )
             if ledger.missing_draws:
                 warnings.append(
                     f"payout ratio: the history holds {rule.window_draws - 1 - ledger.missing_draws} of the "
@@ -142,7 +161,19 @@ def _promises(situation: Situation, grid: StepGrid) -> tuple[list[Promise], list
                 continue
             chance = _attainable(situation, ratio)
             promises.append(Promise(name, text, ratio.plan.promised, chance, grid, _CHEAP_NODES, limit, side))
-    outlook = Outlook(ratio, None)
+    return Outlook(ratio, None) if known is None else known
+
+
+def _cash(
+    situation: Situation,
+    grid: StepGrid,
+    outlook: Outlook,
+    promises: list[Promise],
+    unchecked: list[ConstraintState],
+    warnings: list[str],
+) -> Outlook:
+    """Add what the cash floor asks for, and return the outlook that keeps it."""
+    cash = situation.market.cash
     if cash is None:
         if situation.cash_now is not None:
             warnings.append("cash figures were given, but the market file has no cash floor: they are not used")
@@ -154,11 +185,18 @@ def _promises(situation: Situation, grid: StepGrid) -> tuple[list[Promise], list
         if situation.cash_now is None:
             unchecked.append(_unchecked("cash_floor", text, "no cash figures were given", None))
         else:
-            outlook = with_cash(situation, outlook, situation.cash_now, cash, nodes)
+            outlook = with_cash(situation, outlook, situation.cash_now, cash, _nodes(situation, grid))
             chance = chance_of_floor(situation, outlook, situation.cash_now, cash)
             promises.append(Promise("cash_floor", text, cash.confidence, chance, grid, _DEAR_NODES))
-    unchecked_words = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
-    return promises, unchecked, [*unchecked_words, *warnings], outlook
+    return outlook
+
+
+def _nodes(situation: Situation, grid: StepGrid) -> Array:
+    """Return the jackpots that later draws choose from."""
+    rule = situation.market.regulation.payout_ratio
+    if rule is None or rule.contribution is None:
+        return candidates(grid)
+    return np.union1d(candidates(grid), _steady(situation, rule, grid))
 
 
 def _steady(situation: Situation, rule: PayoutRatio, grid: StepGrid) -> Array:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..game.moments import DrawMoments, draw_moments, expected_value
-from ..game.winners import variance_over_mean
+from ..game.moments import draw_moments, expected_value
+from ..game.winners import group_rate, variance_over_mean
 from ..market.schema import Contribution, Game, Market
 from .situation import Array
 
 SALES_BINS = 7
 _HERMITE = ((-(3.0**0.5), 1 / 6), (0.0, 2 / 3), (3.0**0.5, 1 / 6))
 _LEAST_CHANCE = 1e-10
+_MOST_WINNERS = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
     moments = draw_moments(market, price, nodes, jackpots, pool)
     game = market.game
     if game.payout == "per_winner":
-        chances = winner_distribution(game, moments, nodes / price / game.jackpot_odds_one_in)
+        chances = winner_distribution(game, nodes / price / game.jackpot_odds_one_in)
         chances = [one for one in chances if one.max() > _LEAST_CHANCE]
         paid = [np.broadcast_to(n * jackpots, nodes.shape) for n in range(len(chances))]
         cost = paid
@@ -86,16 +87,23 @@ def accrues(rule: Contribution, sales: Array, expected_jackpot: Array) -> Array:
     )
 
 
-def winner_distribution(game: Game, moments: DrawMoments, mean: Array) -> list[Array]:
+def winner_distribution(game: Game, mean: Array) -> list[Array]:
     """Return P(n winners) for n = 0, 1, ... until hardly anything is left, given their `mean` number m.
 
     Negative binomial with variance m (1 + u), Poisson where u = 0: P(0) is P(nobody wins), and
-    P(n + 1) = P(n) (m + n u) / ((n + 1) (1 + u)).
+    P(n + 1) = P(n) (m + n u) / ((n + 1) (1 + u)); in logs where P(0) is too small for a float.
     """
     u = variance_over_mean(game) - 1.0
     largest = float(mean.max(initial=0.0))
-    chances = [1.0 - moments.win_probability]
-    for n in range(int(largest + 8 + 8 * (1 + u) * np.sqrt(largest))):
+    # Far out each chance is u / (1 + u) times the one before.
+    most = int(largest + 8 + 8 * (1 + u) * np.sqrt(largest) + 20 * u)
+    if largest > _MOST_WINNERS:
+        logs = [-group_rate(game) * mean]
+        for n in range(most):
+            logs.append(logs[-1] + np.log((mean + n * u) / ((n + 1) * (1 + u))))
+        return [np.exp(one) for one in logs]
+    chances = [np.exp(-group_rate(game) * mean)]
+    for n in range(most):
         chances.append(chances[-1] * (mean + n * u) / ((n + 1) * (1 + u)))
     return chances
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..game.moments import DrawMoments
-from ..game.winners import variance_over_mean
+from ..game.winners import group_rate, variance_over_mean
 from ..market.schema import Game
 from .draw_law import log_normal
 from .situation import Array, Situation
@@ -39,7 +39,8 @@ def _winners(game: Game, moments: DrawMoments, mean: Array, uniform: Array) -> A
     u = variance_over_mean(game) - 1.0
     level = np.broadcast_to(1.0 - uniform, mean.shape).ravel()
     mean = mean.ravel()
-    chance = 1.0 - moments.win_probability.ravel()
+    # Not 1 - P(somebody wins), which is 0 from 37 expected winners on.
+    chance = np.exp(-group_rate(game) * mean)
     reached = chance.copy()
     winners = np.zeros(mean.shape)
     left: npt.NDArray[np.intp] = np.flatnonzero(level > reached)

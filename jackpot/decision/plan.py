@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import PayoutRatio
@@ -14,6 +16,8 @@ from .grid import StepGrid
 from .payout_ratio import Ledger, Timeline, surplus
 from .programme import Actions, Cells, Policy, Programme, Stage
 from .situation import Array, Situation
+
+Mask = npt.NDArray[np.bool_]
 
 CANDIDATES = 16
 """Jackpots that a plan chooses from at later draws; at this draw it is asked about every one on the step grid."""
@@ -138,8 +142,13 @@ class Plan:
         """Whether less than the promise is attainable from here."""
         return self.attainable < self.promised - _ROUNDING
 
-    def look(self, law: DrawLaw, increment: Array) -> LookAhead:
-        """Return what jackpots now lead to, from the law of this draw at them and what they add to x."""
+    def look(self, law: DrawLaw, increment: Array, then: Sequence[Stage] = ()) -> LookAhead:
+        """Return what jackpots now lead to, from the law of this draw at them and what they add to x.
+
+        The draws after it announce the one jackpot of each stage of `then`, and what the policy says after those.
+        """
+        if then:
+            return along(self, law.chance, increment, then)
         return look_ahead(self.ahead, law.chance, increment, self.policy)
 
     def objective(self, look: LookAhead) -> Array:
@@ -169,11 +178,7 @@ class Plan:
 def look_ahead(ahead: Ahead, chance: Array, increment: Array, policy: Policy | None = None) -> LookAhead:
     """Return what jackpots at this draw lead to; arrays of shape (outcomes, jackpots); without a policy, no value."""
     stage, t, programme = ahead.stages[ahead.now], ahead.now + 1, ahead.programme
-    x = stage.decay * ahead.x_now + increment - float(np.max(stage.drop))
-    small = _ROUNDING * max(abs(ahead.x_now), programme.cells.width)
-    kept = (x >= stage.low - small) & (x <= stage.high + small)
-    if stage.resets:
-        x = np.zeros_like(x)
+    x, kept = _after_this_draw(ahead, increment)
     weight = np.where(kept, chance, 0.0)
 
     def mean(table: Array, chances: Array) -> Array:
@@ -196,6 +201,44 @@ def look_ahead(ahead: Ahead, chance: Array, increment: Array, policy: Policy | N
     return LookAhead(attainable, score, mean(ones if stage.last else policy.kept[t, 0], weight), later, value)
 
 
+def along(plan: Plan, chance: Array, increment: Array, then: Sequence[Stage]) -> LookAhead:
+    """Return what jackpots at this draw lead to where the draws after it announce a path: one jackpot a stage."""
+    ahead, end, draws = plan.ahead, plan.ahead.period_end, len(plan.ahead.stages)
+    programme, t = ahead.programme, min(ahead.now + 1 + len(then), draws)
+    ones = np.ones(programme.cells.count)
+    if t <= end:
+        policy, later = plan.policy, plan.policy.later[t - plan.policy.begin, 0]
+    else:
+        policy = plan.policy if plan.tail is None else plan.tail
+        later = policy.kept[t - policy.begin, 0]
+    value = policy.value[t - policy.begin, 0]
+    kept = ones if t >= end else policy.kept[t - policy.begin, 0]
+    best = ones if t >= end else programme.attainable[t, 0]
+    for i in range(t - 1, ahead.now, -1):
+        stage = then[i - ahead.now - 1]
+        value = stage.reward[0] + programme.through(stage, value, tested=False)
+        later = programme.through(stage, later, tested=i >= end)
+        if i < end:
+            kept, best = (programme.through(stage, one, tested=True) for one in (kept, best))
+    x, holds = _after_this_draw(ahead, increment)
+
+    def mean(table: Array, chances: Array) -> Array:
+        return np.asarray((chances * programme.cells.read(table, x)).sum(axis=0), dtype=np.float64)
+
+    weight = np.where(holds, chance, 0.0)
+    reached = mean(best, weight)
+    return LookAhead(reached, reached, mean(kept, weight), mean(later, chance), mean(value, chance))
+
+
+def _after_this_draw(ahead: Ahead, increment: Array) -> tuple[Array, Mask]:
+    """Return the sum after this draw, and where its test is kept."""
+    stage = ahead.stages[ahead.now]
+    x = stage.decay * ahead.x_now + increment - float(np.max(stage.drop))
+    small = _ROUNDING * max(abs(ahead.x_now), ahead.programme.cells.width)
+    kept = np.asarray((x >= stage.low - small) & (x <= stage.high + small), dtype=bool)
+    return (np.zeros_like(x) if stage.resets else x), kept
+
+
 def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
     """Return the jackpots that a plan chooses from: from the lowest to the cap, denser where jackpots are small."""
     first = min(grid.pool, grid.last)
@@ -208,15 +251,24 @@ def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
 def laws_ahead(situation: Situation, sales: Array, jackpots: Array, dates: pd.DatetimeIndex) -> tuple[DrawLaw, ...]:
     """Return the law of each draw ahead from its samples; a rollover pool is taken at its expectation."""
     market, sales = situation.market, sales[:_MOST_SAMPLES]
-    laws, pool = [], situation.pool
+    pools = pools_ahead(situation, sales, dates)
+    return tuple(
+        draw_law(market, market.price_on(date.date()), sales[:, t, :], jackpots, pools[t])
+        for t, date in enumerate(dates)
+    )
+
+
+def pools_ahead(situation: Situation, sales: Array, dates: pd.DatetimeIndex) -> list[float]:
+    """Return what the rollover pool is expected to hold before each draw, at the sales of the middle jackpot."""
+    market, pool, pools = situation.market, situation.pool, []
     for t, date in enumerate(dates):
-        price = market.price_on(date.date())
-        laws.append(draw_law(market, price, sales[:, t, :], jackpots, pool))
+        pools.append(pool)
         if market.game.pool is not None:
-            typical = sales[:, t, len(jackpots) // 2]
-            nobody = np.exp(-market.game.conscious_selection * typical / price / market.game.jackpot_odds_one_in)
+            typical = sales[:_MOST_SAMPLES, t, sales.shape[2] // 2]
+            tickets = typical / market.price_on(date.date())
+            nobody = np.exp(-market.game.conscious_selection * tickets / market.game.jackpot_odds_one_in)
             pool = float(((pool + market.game.pool.share_of_sales * typical) * nobody).mean())
-    return tuple(laws)
+    return pools
 
 
 def ratio_ahead(

@@ -239,6 +239,16 @@ class Programme:
                 target[t] = np.take_along_axis(table, action[None], axis=0)[0]
         return policy
 
+    def through(self, stage: Stage, table: Array, *, tested: bool) -> Array:
+        """Return a table (cells,) of x before a draw whose one jackpot is fixed, from the table after it.
+
+        With `tested` it counts only where the test after the draw is kept.
+        """
+        after = _after(stage, self.cells, table[None], clip=tested)
+        if tested:
+            after = after * _share_kept(stage, self.cells)
+        return np.asarray(_before(stage, self.cells, _convolve(after, _kernel(stage, self.cells)))[0, 0])
+
     def _chances(self, t: int) -> Array:
         """Return the attainable probability after each jackpot at draw t, shape (jackpots, rows, cells)."""
         if t in self._known:

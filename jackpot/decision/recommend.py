@@ -16,9 +16,9 @@ from ..market.calendar import is_special
 from ..market.schema import Market
 from ..records import (
     Alternative,
+    Circumstances,
     ConstraintState,
     ElasticityAt,
-    Infeasibility,
     InputHashes,
     Interval,
     ModelNote,
@@ -26,16 +26,16 @@ from ..records import (
     Recommendation,
 )
 from .cash_floor import RatioPlan, cash_outlook
-from .constraints import Bound, Constraints, constraints_of, money
+from .constraints import Bound, Constraints, money
 from .contract import CURVE_COLUMNS, Decision
 from .explain import attainable, planned_path, ratio_kept, ratio_shadow_price
-from .grid import StepGrid, step_grid
-from .infeasible import infeasibility
+from .grid import StepGrid
 from .promise import Promise
 from .rollout import Rollout
-from .search import Optimum, optimise
+from .search import Optimum
 from .seed_rule import seed_rule
 from .situation import Array, Situation, situate
+from .solution import held, solve
 from .value import values
 
 _CASH_DAYS = 31
@@ -54,28 +54,25 @@ def decide(
     cash: Cash | None,
     *,
     warnings: Sequence[str] = (),
+    circumstances: Circumstances | None = None,
 ) -> Decision:
     """Return the decision for the first draw on or after `as_of`.
 
     `demand` is conditioned on `history`, which holds draws before `as_of` alone; `seed_demand` is the log-log form for
     the rule of thumb beside the recommendation, or None; `warnings` are carried on beside the history's own. The same
     arguments give the same bytes. Without cash figures the cash floor is not checked, and with them they stand in
-    `Decision.cash` alone. Raises InputError where the history is empty or reaches beyond `as_of`.
+    `Decision.cash` alone. `circumstances` are warned of; where the model is stopped, the last jackpot is kept, or the
+    nearest that meets the constraints. Raises InputError where the history is empty or reaches beyond `as_of`.
     """
-    situation = situate(market, history, demand, as_of, cash)
-    grid = step_grid(situation)
-    constraints = constraints_of(situation, grid)
-    optimum = optimise(situation, grid, constraints)
-    trouble: Infeasibility | None = None
-    chosen = optimum.best
-    if chosen is None:
-        trouble, shown = infeasibility(grid, constraints, optimum)
-    else:
-        shown = chosen
-    jackpot = float(grid.jackpots(shown))
+    solved = solve(situate(market, history, demand, as_of, cash))
+    stopped = circumstances is not None and circumstances.stopped is not None
+    if stopped:
+        solved = held(solved)
+    situation, grid, constraints, optimum = solved.situation, solved.grid, solved.constraints, solved.optimum
+    chosen, trouble, shown, jackpot = optimum.best, solved.trouble, solved.shown, solved.jackpot
     row = optimum.table.loc[shown]
-    binding = optimum.binding()
-    ratio = constraints.outlook.ratio
+    binding = {} if stopped else optimum.binding()
+    ratio, alone = constraints.outlook.ratio, constraints.planned.ratio
     ahead = constraints.outlook.roll(situation, jackpot, market.decision.horizon_draws)
     best = None if chosen is None else float(row["expected_value"])
     worth = None if chosen is None else float(row["objective"])
@@ -86,7 +83,7 @@ def decide(
         currency=market.currency,
         draw_date=situation.date.isoformat(),
         as_of=as_of.isoformat(),
-        status="infeasible" if not told else "restoring" if optimum.restoring else "recommended",
+        status=solved.status,
         jackpot=jackpot if told else None,
         expected_value=best,
         expected_value_90=(float(row["value_low_90"]), float(row["value_high_90"])) if told else None,
@@ -107,11 +104,16 @@ def decide(
         elasticity=_elasticity(situation, grid, jackpot),
         keep_last=_keep_last(situation, grid, constraints, worth),
         seed_rule=_seed_rule(situation, grid, constraints, seed_demand, worth),
-        attainable=attainable(situation, ratio, jackpot) if ratio is not None else (),
+        # Of the ratio alone: under a plan that the cash floor has a part in, it would tell of the cash.
+        attainable=attainable(situation, alone, jackpot) if alone is not None else (),
         planned_path=planned_path(situation, ratio, ahead) if ahead is not None else (),
         infeasibility=trouble,
         model=model.model_copy(update={"extrapolated": jackpot > demand.largest_seen}),
-        warnings=_warnings(situation, (*warnings, *map(str, history.problems)), constraints, jackpot, cash),
+        warnings=(
+            *(circumstances.words() if circumstances else ()),
+            *_warnings(situation, (*warnings, *map(str, history.problems)), constraints, jackpot, cash),
+        ),
+        circumstances=circumstances,
         metadata=inputs,
     )
     return Decision(
@@ -196,8 +198,9 @@ def _promise_state(
         value=kept,
         distance=promise.side * (kept - promise.limit),
         unit="share",
-        reason=f"from here it can be kept with {float(promise.chance([shown])[0]):.1%} probability at best; `value` is "
-        f"the ratio that the plan keeps at every test left in the period with {ratio.plan.confidence:.1%}",
+        reason=f"it can be kept with {min(float(promise.chance([shown])[0]), 1.0):.1%} probability at best from here; "
+        f"beside the limit stands the ratio that the plan keeps at every test left in the period with "
+        f"{ratio.plan.confidence:.1%} probability",
         shadow_price=ratio_shadow_price(situation, ratio) if status == "binding" else None,
     )
 

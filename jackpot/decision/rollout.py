@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..market.schema import PayoutRatio
 from .draw_law import accrues
 from .outlook import Ladder, settle
 from .payout_ratio import Ledger, surplus
-from .plan import Plan
+from .plan import Ahead, Plan
 from .situation import Array, Situation
 
 
@@ -33,16 +34,16 @@ class Rollout:
 def roll(
     situation: Situation,
     plan: Plan,
-    first: float,
+    path: float | Sequence[float],
     draws: int,
     rule: PayoutRatio | None = None,
     ledger: Ledger | None = None,
     cash: float = 0.0,
 ) -> Rollout:
-    """Return `draws` draws in which the first announces `first` and the others what the plan says.
+    """Return `draws` draws in which the first announce the jackpots of `path` and the others what the plan says.
 
     The plan's sum x is the surplus over the window where a `rule` with its `ledger` is given, and the `cash` over its
-    floor otherwise. Random numbers are shared by all first jackpots.
+    floor otherwise. Random numbers are shared by all paths.
     """
     market, ahead = situation.market, plan.ahead
     draws = min(draws, len(ahead.dates))
@@ -51,7 +52,7 @@ def roll(
     rng = np.random.default_rng([market.decision.seed, 1])
     uniform, normal = rng.random((draws, samples)), rng.standard_normal((draws, samples))
     ladder = Ladder(situation, dates) if market.game.pool is not None else None
-    at_first = _between(ahead.jackpots, ahead.sales[:, 0, :], first)
+    fixed = [path] if isinstance(path, int | float) else list(path)
     runs = np.arange(samples)
     shape = (samples, draws)
     result = Rollout(dates, *(np.empty(shape) for _ in range(4)))
@@ -63,10 +64,10 @@ def roll(
         stage = ahead.stages[stage_at]
         price = market.price_on(dates[t].date())
         node = plan.action(stage_at, x)
-        announced = np.full(samples, first) if t == 0 else ahead.jackpots[node]
+        announced = np.full(samples, fixed[t]) if t < len(fixed) else ahead.jackpots[node]
         announced = np.maximum(announced, pool)
-        if t == 0:
-            sales = at_first
+        if t == 0 or (t < len(fixed) and ladder is None):
+            sales = sales_at(ahead, t, fixed[t])
         elif ladder is not None:
             sales = ladder.sales(t, announced[:, None, None])[:, 0, 0]
         else:
@@ -95,8 +96,9 @@ def roll(
     return result
 
 
-def _between(jackpots: Array, sales: Array, jackpot: float) -> Array:
-    """Return sales at a jackpot from samples (samples, jackpots) at others: log-linear, level beyond the ends."""
+def sales_at(ahead: Ahead, draw: int, jackpot: float) -> Array:
+    """Return samples of a draw's sales at a jackpot: log-linear between the plan's candidates, level beyond them."""
+    jackpots, sales = ahead.jackpots, ahead.sales[:, draw, :]
     if len(jackpots) == 1:
         return sales[:, 0]
     wanted, known = np.log(jackpot), np.log(jackpots)

@@ -65,15 +65,18 @@ class Optimum:
         return alone or {name: gain for name, gain in together.items() if gain > least}
 
 
-def optimise(situation: Situation, grid: StepGrid, constraints: Constraints) -> Optimum:
-    """Return the optimum over the step grid.
+def optimise(
+    situation: Situation, grid: StepGrid, constraints: Constraints, table: pd.DataFrame | None = None
+) -> Optimum:
+    """Return the optimum over the step grid; a `table` of the same outlook is taken over and not computed again.
 
     Grids of up to about a thousand jackpots are valued one by one. Larger ones start from 400, and the gaps next to
     the best, to the ends of its near-optimal run and to the edges of what is feasible are split until they are single
     steps: values are smooth in the jackpot. A simulated promise that was interpolated there is computed before it is
     believed.
     """
-    table = _table(situation, grid, constraints, _first_nodes(situation, grid, constraints))
+    if table is None:
+        table = _table(situation, grid, constraints, _first_nodes(situation, grid, constraints))
     while True:
         found = _read(situation, grid, constraints, table)
         if found.best is not None and not all(promise.verified(found.best) for promise in constraints.promises):

@@ -1,4 +1,4 @@
-"""Policies compared over many runs of the same market: value, breaches in each named period, draws left open."""
+"""Policies compared over many runs of the same market: value, breaches, cash lows, draws left without an answer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from ..demand.base import Demand
-from ..game.moments import draw_moments
+from ..errors import InputError, Problem
+from ..game.moments import draw_moments, expected_value
 from ..market.schema import PayoutRatio
 from .draw_law import accrues
 from .outlook import settle
-from .payout_ratio import ledger_of, surplus, timeline
+from .payout_ratio import Ledger, ledger_of, surplus, timeline
 from .plan import Ahead, Plan, make_plan, ratio_ahead
 from .programme import Cells, Policy, Programme, Stage
 from .situation import Array, Situation
@@ -31,8 +33,9 @@ class Runs:
 
     counted: Array
     sales: Array
-    cash: Array
     announced: Array
+    pool: Array
+    """What the rollover pool holds in each run, shape (runs,)."""
 
     def surplus(self, rule: PayoutRatio) -> Array:
         """Return what each draw added to the surplus."""
@@ -61,6 +64,22 @@ class PolicyResult:
     """1%, 5% and 50% quantiles over the runs of the lowest change of cash since the start, in currency."""
 
 
+@dataclass(frozen=True)
+class RunFigures:
+    """What a policy made of each run: arrays of shape (runs,), `breach` (runs, periods); money in units of currency."""
+
+    value: Array
+    breach: Array
+    silent: Array
+    """1 where a draw had no answer."""
+    restoring: Array
+    """Share of draws."""
+    lowest: Array
+    """The lowest change of cash since the start."""
+    attainable: tuple[float, ...]
+    """The highest confidence attainable at each period's start, mean over the runs; empty without a plan."""
+
+
 def simulate_policy(
     situation: Situation,
     truth: Demand,
@@ -70,74 +89,121 @@ def simulate_policy(
     draws: int,
     seed: int,
 ) -> dict[str, PolicyResult]:
+    """Return `simulate_runs` over all runs, with standard errors."""
+    found = simulate_runs(situation, truth, jackpots, policies, runs, draws, seed)
+    return {name: _result(one) for name, one in found.items()}
+
+
+def _result(one: RunFigures) -> PolicyResult:
+    runs, rates = len(one.value), one.breach.mean(axis=0)
+    low, middle, high = np.quantile(one.lowest, (0.01, 0.05, 0.5))
+    return PolicyResult(
+        float(one.value.mean()),
+        float(one.value.std() / np.sqrt(runs)),
+        tuple(float(rate) for rate in rates),
+        tuple(float(np.sqrt(max(rate * (1 - rate), 0.25 / runs) / runs)) for rate in rates),
+        one.attainable or (1.0,) * len(rates),
+        float(one.silent.mean()),
+        float(one.restoring.mean()),
+        (float(low), float(middle), float(high)),
+    )
+
+
+def simulate_runs(
+    situation: Situation,
+    truth: Demand,
+    jackpots: Array,
+    policies: Mapping[str, float | str],
+    runs: int,
+    draws: int,
+    seed: int,
+    plan: Plan | None = None,
+) -> dict[str, RunFigures]:
     """Return what each policy makes of `runs` runs of `draws` draws from a situation, with the same luck for all.
 
-    A policy is "plan" (the engine's own, planned again at the start of every named period from that run's ledger),
-    "seed_rule", "last_jackpot" or a constant jackpot. Sales are drawn from `truth`, plans are made with the situation's
-    own demand; jackpots are chosen among `jackpots`. The market needs a payout ratio whose ledger is known.
+    A policy is "plan" (the engine's own, planned again at the start of every named period from that run's ledger;
+    without a payout ratio the jackpot worth most at each draw), "seed_rule", "last_jackpot", "history" (the jackpots
+    of the last draws over again), "clairvoyant" (worth most at the sales that will be, with no promise to keep and no
+    knowledge of who wins) or a constant jackpot. Sales are drawn from `truth`, plans are made with the situation's own
+    demand; jackpots are chosen among `jackpots`. `plan` is the ratio's where it is made already, over the same
+    jackpots. Raises InputError where there is a payout ratio whose ledger is not known.
     """
     market = situation.market
     rule = market.regulation.payout_ratio
     if rule is None:
-        raise ValueError("a payout ratio is needed to count breaches")
-    time = timeline(situation, rule)
-    ledger = ledger_of(situation, rule, rule.window_draws)
-    ahead = ratio_ahead(situation, rule, ledger, time, jackpots)
-    draws = min(draws, len(ahead.dates))
-    dates = ahead.dates[:draws]
+        dates, stages, now, ends = situation.dates(draws), [], 0, [draws - 1]
+        past = (np.zeros(0), np.zeros(0))
+    else:
+        if plan is None:
+            ledger = known_ledger(situation, rule)
+            ahead = ratio_ahead(situation, rule, ledger, timeline(situation, rule), jackpots)
+            plan = make_plan(ahead, rule.confidence, certain=rule.basis == "accrued")
+        ahead = plan.ahead
+        ledger = known_ledger(situation, rule)
+        dates, stages, now = ahead.dates[: min(draws, len(ahead.dates))], list(ahead.stages), ahead.now
+        ends = [t for t in range(len(dates)) if stages[now + t].last]
+        past = (ledger.prizes, ledger.sales)
+    draws = len(dates)
     sampled = truth.sample(jackpots, dates, runs, seed)
     rng = np.random.default_rng([seed, 4])
     uniform, normal = rng.random((draws, runs)), rng.standard_normal((draws, runs))
-    ends = [t for t in range(draws) if ahead.stages[ahead.now + t].last]
-    plan = make_plan(ahead, rule.confidence, certain=rule.basis == "accrued")
     results = {}
     for name, policy in policies.items():
         reached: list[float] = []
-        announce = _announcer(situation, rule, plan, policy, reached)
+        announce = _announcer(situation, rule, plan, policy, reached, jackpots, dates, sampled)
         state = Runs(
-            np.tile(ledger.prizes, (runs, 1)),
-            np.tile(ledger.sales, (runs, 1)),
-            np.zeros((runs, 0)),
+            np.tile(past[0], (runs, 1)),
+            np.tile(past[1], (runs, 1)),
             np.full((runs, 1), situation.last_jackpot),
+            np.full(runs, situation.pool),
         )
-        value, silent, restored = np.zeros(runs), np.zeros(runs, dtype=bool), 0.0
+        value, silent, restored = np.zeros(runs), np.zeros(runs, dtype=bool), np.zeros(runs)
         broken = np.zeros((runs, len(ends) + 1), dtype=bool)
         lowest = np.zeros(runs)
         for t in range(draws):
-            stage = ahead.stages[ahead.now + t]
             wanted, restoring = announce(t, state)
             silent |= np.isnan(wanted)
-            announced = np.where(np.isnan(wanted), state.announced[:, -1], wanted)
-            restored += float(restoring.mean()) / draws
+            announced = np.maximum(np.where(np.isnan(wanted), state.announced[:, -1], wanted), state.pool)
+            restored += restoring / draws
             price = market.price_on(dates[t].date())
             sales = _sales_at(np.log(jackpots), sampled[:, t, :], announced)
-            moments = draw_moments(market, price, sales, announced, 0.0)
+            moments = draw_moments(market, price, sales, announced, state.pool)
             _, prizes, expected, paid = settle(market.game, price, sales, announced, moments, uniform[t], normal[t])
+            if market.game.pool is not None:
+                won = uniform[t] < moments.win_probability
+                state.pool = np.where(won, 0.0, state.pool + moments.pool_contribution)
             margin = sales * (1.0 - market.costs.share_of_sales) - paid - market.costs.fixed_per_draw
-            counted = prizes if rule.contribution is None else accrues(rule.contribution, sales, expected)
+            contribution = None if rule is None else rule.contribution
+            counted = prizes if contribution is None else accrues(contribution, sales, expected)
             value += margin
             lowest = np.minimum(lowest, value)
             state.counted = np.column_stack([state.counted, counted])
             state.sales = np.column_stack([state.sales, sales])
             state.announced = np.column_stack([state.announced, announced])
-            if stage.tested:
-                broken[:, sum(end < t for end in ends)] |= _breaks(rule, state, stage, t, ends, ahead.now)
-        rates = broken[:, : len(ends)].mean(axis=0)
-        low, middle, high = np.quantile(lowest, (0.01, 0.05, 0.5))
-        results[name] = PolicyResult(
-            float(value.mean()),
-            float(value.std() / np.sqrt(runs)),
-            tuple(float(rate) for rate in rates),
-            tuple(float(np.sqrt(max(rate * (1 - rate), 0.25 / runs) / runs)) for rate in rates),
-            tuple(reached) if reached else (1.0,) * len(ends),
-            float(silent.mean()),
+            if rule is not None and stages[now + t].tested:
+                broken[:, sum(end < t for end in ends)] |= _breaks(rule, state, t, ends, now)
+        results[name] = RunFigures(
+            value,
+            broken[:, : len(ends)].astype(np.float64),
+            silent.astype(np.float64),
             restored,
-            (float(low), float(middle), float(high)),
+            lowest,
+            tuple(min(one, 1.0) for one in reached),
         )
     return results
 
 
-def _breaks(rule: PayoutRatio, state: Runs, stage: Stage, t: int, ends: list[int], past: int) -> Array:
+def known_ledger(situation: Situation, rule: PayoutRatio) -> Ledger:
+    """Return the ledger of the payout ratio; raise InputError where prizes paid are not known."""
+    ledger = ledger_of(situation, rule, rule.window_draws)
+    if ledger.unknown:
+        raise InputError(
+            Problem(ledger.unknown, situation.market.market, hint="policies are compared by their breaches")
+        )
+    return ledger
+
+
+def _breaks(rule: PayoutRatio, state: Runs, t: int, ends: list[int], past: int) -> Array:
     size = rule.window_draws
     if rule.tested == "year_end":
         before = [end for end in ends if end < t]
@@ -152,18 +218,45 @@ def _breaks(rule: PayoutRatio, state: Runs, stage: Stage, t: int, ends: list[int
 
 
 def _announcer(
-    situation: Situation, rule: PayoutRatio, plan: Plan, policy: float | str, reached: list[float]
+    situation: Situation,
+    rule: PayoutRatio | None,
+    plan: Plan | None,
+    policy: float | str,
+    reached: list[float],
+    jackpots: Array,
+    dates: pd.DatetimeIndex,
+    sampled: Array,
 ) -> Announce:
-    if policy == "plan":
+    if policy == "plan" and rule is not None and plan is not None:
         return _Planner(rule, plan, reached)
+    if policy == "plan":
+        return _worth_most(situation, jackpots, dates, situation.demand.mean(jackpots, dates)[None])
+    if policy == "clairvoyant":
+        return _worth_most(situation, jackpots, dates, sampled)
     if policy == "seed_rule":
-        return _SeedRule(situation, rule, plan.ahead)
+        return _SeedRule(situation, rule, jackpots, dates)
+    before = situation.draws["jackpot"].to_numpy(dtype=np.float64)[-len(dates) :]
 
     def same(t: int, runs: Runs) -> tuple[Array, Array]:
-        jackpot = situation.last_jackpot if policy == "last_jackpot" else float(policy)
+        if policy == "history":
+            jackpot = float(before[t % len(before)])
+        else:
+            jackpot = situation.last_jackpot if policy == "last_jackpot" else float(policy)
         return np.full(len(runs.sales), jackpot), np.zeros(len(runs.sales))
 
     return same
+
+
+def _worth_most(situation: Situation, jackpots: Array, dates: pd.DatetimeIndex, sales: Array) -> Announce:
+    """Return what announces the jackpot worth most at known sales, shape (runs or 1, draws, jackpots)."""
+
+    def announce(t: int, runs: Runs) -> tuple[Array, Array]:
+        price, pool = situation.market.price_on(dates[t].date()), runs.pool[:, None]
+        value = expected_value(situation.market, price, sales[:, t, :], np.maximum(jackpots, pool), pool)
+        value = np.broadcast_to(value, (len(runs.pool), len(jackpots)))
+        return jackpots[value.argmax(axis=1)], np.zeros(len(runs.pool))
+
+    return announce
 
 
 class _Planner:
@@ -257,19 +350,21 @@ def _plan_rows(
 class _SeedRule:
     """The rule of thumb of `seed_rule`, vectorised over runs; its cash test is left out."""
 
-    def __init__(self, situation: Situation, rule: PayoutRatio, ahead: Ahead) -> None:
+    def __init__(
+        self, situation: Situation, rule: PayoutRatio | None, jackpots: Array, dates: pd.DatetimeIndex
+    ) -> None:
         market = situation.market
-        cap = float(ahead.jackpots[-1]) if market.jackpot.cap is None else market.jackpot.cap
+        cap = float(jackpots[-1]) if market.jackpot.cap is None else market.jackpot.cap
         self.jackpots = np.linspace(market.jackpot.start, cap, _SEED_JACKPOTS)
-        self.sales = situation.demand.mean(self.jackpots, ahead.dates)
-        self.rule, self.situation, self.dates = rule, situation, ahead.dates
+        self.sales = situation.demand.mean(self.jackpots, dates)
+        self.rule, self.situation, self.dates = rule, situation, dates
 
     def __call__(self, t: int, runs: Runs) -> tuple[Array, Array]:
         market, sales = self.situation.market, self.sales[t]
         moments = draw_moments(market, market.price_on(self.dates[t].date()), sales, self.jackpots, 0.0)
         payout = self.jackpots * moments.win_probability + moments.secondary_prizes
         value = np.broadcast_to(sales - payout, (len(runs.sales), len(sales)))
-        if self.rule.floor is not None:
+        if self.rule is not None and self.rule.floor is not None:
             prizes, sold = runs.counted[:, -51:].sum(axis=1), runs.sales[:, -51:].sum(axis=1)
             ratio = (prizes[:, None] + payout) / (sold[:, None] + sales)
             value = np.where(ratio >= self.rule.floor, value, -np.inf)

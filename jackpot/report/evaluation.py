@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..records import Evaluation, JackpotSlice, Residuals, Score, Skill, Slice
+from ..records import Evaluation, JackpotSlice, Residuals, Score, Skill, Slice, Tuning
 from .money import MINUS, Money, percent, short_date
 from .parts import Cell, Table, Tone
 
@@ -249,7 +249,17 @@ def _findings(evaluation: Evaluation) -> list[str]:
             f"Forecasts several draws ahead start after every {evaluation.method.origin_stride} draws of the window, "
             f"{evaluation.method.origins} times."
         )
+    if evaluation.tuning is not None:
+        says.append(_settings(evaluation.tuning))
     return says
+
+
+def _settings(tuning: Tuning) -> str:
+    source = f"{tuning.trials_done} trials on draws to {short_date(tuning.last_draw)}"
+    if not tuning.settings:
+        return f"Its settings are the default's, after {source}: {tuning.reason}."
+    factors = ", ".join(f"{name.replace('_', ' ')} {factor:.2g}" for name, factor in sorted(tuning.settings.items()))
+    return f"Its settings are those of {source}: {tuning.reason}. Factors on the default's: {factors}."
 
 
 def _left_over(left: Residuals) -> str:

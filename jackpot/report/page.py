@@ -12,6 +12,7 @@ from .contract import ReportInputs
 from .evaluation import summarise_evaluation
 from .evaluation_charts import evaluation_charts
 from .money import Money
+from .plan_charts import plan_charts
 from .summary import summarise
 
 
@@ -24,7 +25,7 @@ def html(inputs: ReportInputs) -> bytes:
     money = Money(inputs.market.currency, inputs.market.currency_decimals)
     record = inputs.recommendation
     curve = charts.worth_showing(inputs.curve, record)
-    return _render(
+    return render(
         "template.html.jinja",
         summary=summarise(inputs),
         value=charts.value_curve(curve, record, money),
@@ -32,6 +33,7 @@ def html(inputs: ReportInputs) -> bytes:
         history=charts.history_chart(inputs.history, money),
         tests=evaluation_charts(inputs.evaluation, money),
         elasticity=charts.elasticity_chart(record.elasticity, money) if len(record.elasticity) > 1 else None,
+        plan=plan_charts(record, money),
         fan=charts.cash_fan(inputs.cash, money) if inputs.cash is not None else None,
     )
 
@@ -39,7 +41,7 @@ def html(inputs: ReportInputs) -> bytes:
 def evaluation_html(evaluation: Evaluation, market: Market) -> bytes:
     """Return the evaluation as one HTML file of the same kind: what the dashboard shows beside the step."""
     money = Money(market.currency, market.currency_decimals)
-    return _render(
+    return render(
         "evaluation.html.jinja",
         title=market.title,
         model=evaluation.model.name,
@@ -50,7 +52,8 @@ def evaluation_html(evaluation: Evaluation, market: Market) -> bytes:
     )
 
 
-def _render(template: str, **values: Any) -> bytes:
+def render(template: str, **values: Any) -> bytes:
+    """Return a template of this folder filled in; every value is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

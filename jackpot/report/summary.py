@@ -10,8 +10,10 @@ from ..market.schema import Market
 from ..records import Alternative, ConstraintState, Evaluation, Metadata, Recommendation
 from .contract import ReportInputs
 from .evaluation import EvaluationSummary, summarise_evaluation
+from .forecast import ForecastSummary, summarise_forecast
 from .money import MINUS, NBSP, Money, long_date, one_in, percent, short_date
 from .parts import Cell, Figure, Notice, Table, Tone
+from .plan import PlanSummary, in_words, summarise_plan
 
 MOST_WARNINGS: Final = 40
 """More are counted, not listed; all of them stand beside the snapshot."""
@@ -57,7 +59,9 @@ class Summary:
     figures: tuple[Figure, ...]
     constraints: Table
     alternatives: Table
+    plan: PlanSummary
     elasticity: Table
+    forecast: ForecastSummary
     evaluation: EvaluationSummary
     warnings: tuple[str, ...]
     warnings_left_out: int
@@ -69,7 +73,7 @@ def summarise(inputs: ReportInputs) -> Summary:
     """Return what the report on `inputs` says; cash figures stand in `cash` alone."""
     market, record = inputs.market, inputs.recommendation
     money = Money(market.currency, market.currency_decimals)
-    warnings = [*record.warnings, *(str(problem) for problem in inputs.problems)]
+    warnings = [in_words(str(warning), money) for warning in (*record.warnings, *inputs.problems)]
     return Summary(
         title=record.title,
         status=record.status,
@@ -80,7 +84,9 @@ def summarise(inputs: ReportInputs) -> Summary:
         figures=_figures(record, inputs.market.game.payout, money),
         constraints=_constraints(record.constraints, money),
         alternatives=_alternatives(record, money),
+        plan=summarise_plan(record, money),
         elasticity=_elasticity(record, money),
+        forecast=summarise_forecast(record.explanation, money),
         evaluation=summarise_evaluation(inputs.evaluation, money),
         warnings=tuple(warnings[:MOST_WARNINGS]),
         warnings_left_out=max(0, len(warnings) - MOST_WARNINGS),
@@ -113,8 +119,8 @@ def _sentences(record: Recommendation, market: Market, money: Money) -> tuple[st
     if record.infeasibility is not None:
         wrong = record.infeasibility
         says += [
-            f"In the way: {_sentence(wrong.reason)}",
-            f"Smallest relaxation that would help: {_sentence(wrong.smallest_relaxation)}",
+            f"In the way: {_sentence(in_words(wrong.reason, money))}",
+            f"Smallest relaxation that would help: {_sentence(in_words(wrong.smallest_relaxation, money))}",
         ]
         if record.status == "infeasible":
             harm = money.exact(wrong.least_harmful_jackpot)
@@ -225,7 +231,7 @@ def _constraints(states: tuple[ConstraintState, ...], money: Money) -> Table:
                 figure(state.value, state.unit),
                 figure(state.limit, state.unit),
                 figure(state.distance, state.unit, distance=True),
-                Cell(state.reason),
+                Cell(in_words(state.reason, money)),
             )
         )
     columns = ("Constraint", "Status", "Here", "Limit", "Distance", "Note")
@@ -241,7 +247,7 @@ def _alternatives(record: Recommendation, money: Money) -> Table:
             Cell("" if other.expected_value is None else money.short(other.expected_value)),
             Cell(gain),
             Cell("✓ Feasible", "good") if other.feasible else Cell("✕ Infeasible", "bad"),
-            Cell(other.reason),
+            Cell(in_words(other.reason, money)),
         )
 
     feasible = {
