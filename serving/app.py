@@ -1,0 +1,295 @@
+"""The HTTP server's application: the hot paths answered at ASGI level, all else KServe's own routes.
+
+Between socket and forecast stand one look-up of the path, the limits, orjson and numpy; no route matching, middleware,
+pydantic or object per instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI
+
+from . import v1, v2
+from .fleet import Fleet, Served
+from .openapi import described
+from .payload_log import PayloadLog
+from .refusal import Refusal, shown
+from .version import Forecast, Question, TooMuchAtOnceError, Version
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Log = Callable[..., None]
+
+JSON: Final = (b"content-type", b"application/json")
+BINARY: Final = (b"content-type", b"application/octet-stream")
+CLOSE: Final = (b"connection", b"close")
+SHORT: Final = 16_384
+"""Bodies up to so many bytes are answered in the event loop: their forecasts take under a millisecond."""
+KSERVE: Final = re.compile(
+    r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models(/[\w.-]+(/ready)?)?)?|/docs|/openapi\.json"
+)
+"""What KServe answers itself, GET alone."""
+VERSIONED: Final = re.compile(r"(/v2/models/[\w.-]+)/versions/([\w.-]+)/infer")
+CARD: Final = "/jackpot/models/"
+"""What answers now, and what it can be asked: what KServe's own metadata has no room for."""
+_REPOSITORY: Final = "/v2/repository/"
+_REQUEST_ID: Final = re.compile(rb"[\w.:/=+-]{1,128}")
+
+
+class Result:
+    """An answer on its way: body, headers beside it, and what it was made of."""
+
+    __slots__ = ("body", "forecast", "json_length", "question", "version")
+
+    def __init__(
+        self, version: Version, body: bytes, question: Question, forecast: Forecast | None, json_length: int | None
+    ) -> None:
+        self.version, self.body, self.question = version, body, question
+        self.forecast, self.json_length = forecast, json_length
+
+
+class ServingApp(FastAPI):
+    """KServe's application with the hot paths taken out of it."""
+
+    fleet: Fleet
+    log: Log
+    request_log: Callable[[bytes], None]
+    payloads: PayloadLog | None = None
+
+    def serve(self, fleet: Fleet, log: Log, request_log: Callable[[bytes], None], payloads: PayloadLog | None) -> None:
+        """Answer for a fleet."""
+        self.fleet, self.log, self.request_log, self.payloads = fleet, log, request_log, payloads
+        self._hot: dict[str, tuple[str, Served]] = {}
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="forecast")
+        self._counter = 0
+        self._prefix = f"{time.time_ns():x}-"
+
+    def openapi(self) -> dict[str, Any]:
+        """Return KServe's OpenAPI document with the signature and examples of the models served."""
+        return described(super().openapi(), self.fleet)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        path, method = scope["path"], scope["method"]
+        hot = self._hot.get(path)
+        if hot is None:
+            hot = self._find(path)
+        if hot is not None and method == "POST":
+            await self._answer(scope, receive, send, *hot)
+        elif hot is None and method == "GET" and KSERVE.fullmatch(path):
+            await super().__call__(scope, receive, send)
+        elif method == "GET" and path.startswith(CARD) and (version := self._current(path[len(CARD) :])) is not None:
+            await _send(send, 200, orjson.dumps(version.card()), [JSON])
+        else:
+            await self._turn_away(path, method, hot is not None, send)
+
+    def _find(self, path: str) -> tuple[str, Served] | None:
+        """Return the protocol and model of a path that is asked for the first time; None where it is none."""
+        versioned = VERSIONED.fullmatch(path)
+        if versioned:
+            served = self.fleet.served.get(versioned[1].removeprefix("/v2/models/"))
+            known = served and served.current and served.current.version == versioned[2]
+            return ("v2", served) if served and known else None
+        for name, served in self.fleet.served.items():
+            for protocol, hot in (
+                ("v1", f"/v1/models/{name}:predict"),
+                ("explain", f"/v1/models/{name}:explain"),
+                ("v2", f"/v2/models/{name}/infer"),
+            ):
+                if path == hot:
+                    self._hot[path] = protocol, served
+                    return protocol, served
+        return None
+
+    def _current(self, name: str) -> Version | None:
+        served = self.fleet.served.get(name)
+        return served.current if served else None
+
+    async def _turn_away(self, path: str, method: str, hot: bool, send: Send) -> None:
+        if path.startswith(_REPOSITORY):
+            refusal = Refusal(403, "repository", "models are loaded and unloaded by the registry alone")
+        elif hot or KSERVE.fullmatch(path):
+            allowed = "POST" if hot else "GET"
+            refusal = Refusal(405, "method", "not the method of this path", found=method, allowed=allowed)
+        else:
+            known = ", ".join(self.fleet.served) or "none"
+            allowed = f"/v1/models/MODEL:predict, /v1/models/MODEL:explain, /v2/models/MODEL/infer; models: {known}"
+            refusal = Refusal(404, "path", "nothing is here", found=path, allowed=allowed)
+        self.fleet.metrics.refusals["", refusal.reason] += 1
+        # The body was not read: the connection cannot serve another request.
+        await _send(send, refusal.status, orjson.dumps(refusal.body()), [JSON, CLOSE])
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, protocol: str, served: Served) -> None:
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = self.request_id(headers)
+        whole = False
+        status, instances, version, found = 200, 0, None, None
+        try:
+            content = _content(headers, protocol)
+            body = await self._body(receive, headers)
+            whole = True
+            current = served.current
+            if current is None:
+                raise Refusal(503, "not_ready", f"no version of {served.name} is ready yet")
+            result = await self._result(current, protocol, body, headers if content == "binary" else None)
+            version, instances = current.version, len(result.question.dates)
+            answer, out = result.body, [JSON]
+            if result.json_length is not None:
+                out = [BINARY, (b"inference-header-content-length", b"%d" % result.json_length)]
+            if result.forecast is not None:
+                self.answered(current, request_id, result.question, result.forecast)
+        except Refusal as refusal:
+            status, found = refusal.status, refusal
+            answer, out = orjson.dumps({**refusal.body(), "request_id": request_id}), [JSON]
+            self.fleet.metrics.refusals[served.name, refusal.reason] += 1
+        except ConnectionError:
+            return
+        except Exception as error:
+            status, out = 500, [JSON]
+            self.log("defect", level="error", request_id=request_id, error=f"{type(error).__name__}: {error}")
+            answer = orjson.dumps({"error": "a defect of the server; its log says more", "request_id": request_id})
+        out.append((b"x-request-id", request_id.encode()))
+        if self.fleet.draining or not whole:
+            out.append(CLOSE)
+        await _send(send, status, answer, out)
+        seconds = time.perf_counter() - started
+        self.seen(served.name, protocol, status, seconds, version, instances, request_id, headers, found)
+
+    async def _result(self, version: Version, protocol: str, body: bytes, headers: dict[bytes, bytes] | None) -> Result:
+        json_length = headers.get(b"inference-header-content-length") if headers else None
+        if len(body) <= SHORT and protocol != "explain":
+            try:
+                return self._work(version, protocol, body, json_length, True)
+            except TooMuchAtOnceError:
+                pass
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._work, version, protocol, body, json_length, False)
+
+    def answered(self, version: Version, request_id: str, question: Question, forecast: Forecast) -> None:
+        """Count what was asked of a version, and give it to the payload log."""
+        self.fleet.metrics.inputs[version.name, version.version].add(question, forecast)
+        if self.payloads is not None:
+            self.payloads.keep(version, request_id, time.time(), question, forecast)
+
+    async def in_thread(self, version: Version, asked: Question) -> Forecast:
+        """Forecast beside the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: version.forecast(asked, in_loop=False))
+
+    def _work(self, version: Version, protocol: str, body: bytes, json_length: bytes | None, in_loop: bool) -> Result:
+        settings = self.fleet.settings
+        if protocol == "v1":
+            asked = v1.question(body, settings, settings.max_instances)
+            forecast = version.forecast(asked, in_loop=in_loop)
+            return Result(version, v1.answer(version, asked, forecast), asked, forecast, None)
+        if protocol == "v2":
+            asked, wanted = v2.read(body, json_length, version.name, settings)
+            forecast = version.forecast(asked, in_loop=in_loop)
+            answer, length = v2.answer(version, asked, wanted, forecast)
+            return Result(version, answer, asked, forecast, length)
+        asked = v1.question(body, settings, settings.max_explained)
+        version.forecast(asked, in_loop=False)  # whose checks are those of an explanation
+        return Result(version, v1.explanation(version, asked), asked, None, None)
+
+    def request_id(self, headers: dict[bytes, bytes]) -> str:
+        """Return the client's id of a request where it gave a plain one, else a new one."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+        self._counter += 1
+        return f"{self._prefix}{self._counter}"
+
+    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+        """Return the whole body; raise Refusal where it is too long or slow, ConnectionError where it ends early."""
+        most = self.fleet.settings.max_body_bytes
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > most:
+            raise _too_long(int(length), most)
+        message = await self._part(receive)
+        body = message.get("body", b"")
+        if not message.get("more_body", False):
+            if len(body) > most:
+                raise _too_long(len(body), most)
+            return bytes(body)
+        parts, size = [body], len(body)
+        until = asyncio.get_running_loop().time() + 3 * self.fleet.settings.body_seconds
+        while message.get("more_body", False):
+            if size > most:
+                raise _too_long(size, most)
+            if asyncio.get_running_loop().time() > until:
+                raise Refusal(408, "slow", "the body took too long to come")
+            message = await self._part(receive)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if size > most:
+            raise _too_long(size, most)
+        return b"".join(parts)
+
+    async def _part(self, receive: Receive) -> MutableMapping[str, Any]:
+        seconds = self.fleet.settings.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise Refusal(408, "slow", f"no part of the body came for {seconds:g} s") from None
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        return message
+
+    def seen(
+        self, name: str, protocol: str, status: int, seconds: float, version: str | None, instances: int,
+        request_id: str, headers: dict[bytes, bytes], refusal: Refusal | None,
+    ) -> None:  # fmt: skip
+        """Count a request and write its line of the log."""
+        metrics = self.fleet.metrics
+        metrics.requests[name, protocol, str(status)] += 1
+        metrics.latency[name, version or "", protocol].add(seconds)
+        line = {
+            "time": time.time(), "event": "request", "request_id": request_id, "model": name, "version": version,
+            "protocol": protocol, "status": status, "instances": instances, "seconds": seconds,
+        }  # fmt: skip
+        traced = headers.get(b"traceparent")
+        if traced is not None:
+            line["traceparent"] = shown(traced.decode("latin-1"))[1:-1]
+        if refusal is not None:
+            line |= {"reason": refusal.reason, "field": refusal.field}
+        self.request_log(orjson.dumps(line))
+
+
+def _content(headers: dict[bytes, bytes], protocol: str) -> str:
+    """Return `json` or `binary` (V2's extension); raise Refusal for any other type of content."""
+    given = headers.get(b"content-type", b"")
+    kind = given.partition(b";")[0].strip().lower()
+    binary = protocol == "v2" and b"inference-header-content-length" in headers
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        raise Refusal(415, "encoding", "not an encoding that is read", field="Content-Encoding",
+                      found=encoding.decode("latin-1"), allowed="identity")  # fmt: skip
+    if kind == b"application/json" or (binary and kind in (b"application/octet-stream", b"")):
+        charset = given.partition(b"charset=")[2].strip(b'" ').lower()
+        if charset in (b"", b"utf-8", b"utf8"):
+            return "binary" if binary else "json"
+    raise Refusal(415, "content_type", "not a type of content that is read", field="Content-Type",
+                  found=given.decode("latin-1"), allowed="application/json")  # fmt: skip
+
+
+def _too_long(found: int, most: int) -> Refusal:
+    return Refusal(413, "body", "the body is too long", found=found, allowed=f"{most:,} bytes")
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

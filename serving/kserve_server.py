@@ -1,0 +1,139 @@
+"""The one place that relies on how KServe's model server is built inside; a test pins the version it was read from.
+
+`kserve.model_server` keeps the application it serves, and the classes of its REST and gRPC servers, as attributes of
+the module. The application is replaced by one that answers the hot paths itself; the REST server by one that fails
+readiness before it closes its door; the gRPC server by one that refuses broken messages. Models, data plane, signals,
+flags and all other routes stay KServe's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Any, Final
+
+import kserve
+import uvicorn
+from grpc import aio
+from kserve import model_server
+
+from .app import ServingApp
+from .fleet import Fleet
+from .grpc_service import InferenceService
+from .v2 import INPUTS, OUTPUTS
+
+KSERVE_VERSION: Final = "0.21.0"
+
+
+class ServedModel(kserve.Model):  # type: ignore[misc]
+    """A name in KServe's repository: its signature, and whether a version is ready."""
+
+    def __init__(self, name: str, fleet: Fleet) -> None:
+        super().__init__(name)
+        self._fleet = fleet
+
+    async def healthy(self) -> bool:
+        """Return whether a version is ready and the server is not about to stop."""
+        return self._fleet.served[self.name].current is not None and not self._fleet.draining
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Return the inputs of the V2 protocol."""
+        return list(INPUTS)
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Return the outputs of the V2 protocol."""
+        return list(OUTPUTS)
+
+
+class DataPlane(model_server.DataPlane):  # type: ignore[misc]
+    """KServe's, but for a readiness that is true."""
+
+    fleet: Fleet
+
+    async def ready(self) -> bool:
+        """Return whether every model answered its self-test and the server is not about to stop."""
+        return self.fleet.ready
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the server's metadata: models cannot be loaded or unloaded from outside."""
+        return {**super().metadata(), "extensions": ["binary_tensor_data"]}
+
+
+class RestServer(model_server.RESTServer):  # type: ignore[misc]
+    """uvicorn with our log alone, and a door that closes late."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.config.server_header = False
+        self.config.ws = "none"
+        self.config.lifespan = "off"
+        self._server = _LateClosing(self.config, self.dataplane.fleet)
+
+    async def start(self) -> None:
+        """Serve until stopped; then end what else runs for the fleet."""
+        try:
+            await super().start()
+        finally:
+            self.dataplane.fleet.stopped.set()
+
+
+class _LateClosing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, fleet: Fleet) -> None:
+        super().__init__(config)
+        self._fleet = fleet
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Fail readiness, answer on while proxies take notice, then stop; a second signal, or Ctrl-C, stops at once."""
+        if sig == signal.SIGINT or self._fleet.draining:
+            super().handle_exit(sig, frame)
+            return
+        self._fleet.draining = True
+        asyncio.get_running_loop().call_later(self._fleet.settings.drain_seconds, super().handle_exit, sig, frame)
+
+
+class GrpcServer(model_server.GRPCServer):  # type: ignore[misc]
+    """gRPC on the event loop, with a service that takes bytes."""
+
+    async def start(self, max_workers: int) -> None:
+        """Serve until stopped."""
+        fleet = self._data_plane.fleet
+        largest = fleet.settings.max_body_bytes
+        self._server = aio.server(
+            options=[
+                ("grpc.max_receive_message_length", largest),
+                ("grpc.max_send_message_length", 8 * largest),
+                ("grpc.so_reuseport", 0),  # a second server on the port fails instead of sharing it
+            ]
+        )
+        self._server.add_generic_rpc_handlers((InferenceService(model_server.app),))
+        self._server.add_insecure_port(f"[::]:{self._port}")
+        await self._server.start()
+        await self._server.wait_for_termination()
+
+
+def model_server_for(fleet: Fleet, app: ServingApp, **settings: Any) -> Any:
+    """Return KServe's model server for a fleet: start it with `.start([])`.
+
+    Names that the fleet takes up later are registered with it as they come.
+    """
+    model_server.app = app
+    model_server.RESTServer, model_server.GRPCServer = RestServer, GrpcServer
+    model_server.DataPlane = DataPlane
+    DataPlane.fleet = fleet
+    server = kserve.ModelServer(workers=1, grace_period=fleet.settings.grace_seconds, **settings)
+
+    # Each request is one line of our own log; of KServe's and uvicorn's, only what is wrong.
+    for logger in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    access = logging.getLogger("uvicorn.access")
+    access.handlers, access.propagate = [], False
+
+    def register(name: str) -> None:
+        server.registered_models.update(ServedModel(name, fleet))
+
+    fleet.on_name = register
+    for name in fleet.served:
+        register(name)
+    server.servers.append(fleet.follow())
+    return server

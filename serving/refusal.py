@@ -1,0 +1,48 @@
+"""Why a request is refused: a status, the field, what was found there and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+SHOWN = 80
+"""Characters of a found value that an answer repeats at most."""
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of the server
+    """A request that is not answered, with all that its sender needs to mend it. `reason` is one word for metrics."""
+
+    def __init__(
+        self, status: int, reason: str, message: str, *, field: str = "", found: Any = None, allowed: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.message = status, reason, message
+        self.field, self.found, self.allowed = field, "" if found is None else shown(found), allowed
+
+    @property
+    def text(self) -> str:
+        """Return the refusal as one sentence."""
+        parts = [f"{self.field}: {self.message}" if self.field else self.message]
+        parts += [f"found {self.found}"] if self.found else []
+        return "; ".join([*parts, *([f"allowed: {self.allowed}"] if self.allowed else [])])
+
+    def body(self) -> dict[str, str]:
+        """Return what the answer says; `error` is where KServe's own errors stand."""
+        named = {"field": self.field, "found": self.found, "allowed": self.allowed}
+        return {"error": self.text, "reason": self.reason, **{key: value for key, value in named.items() if value}}
+
+
+def shown(value: Any) -> str:
+    """Return a value for an answer, bounded whatever it is."""
+    if isinstance(value, dict):
+        return f"an object of {len(value)} keys"
+    if isinstance(value, list | tuple):
+        return f"an array of {len(value)} values"
+    if isinstance(value, str | bytes):
+        text = repr(value[: SHOWN + 1])
+    elif isinstance(value, float) and not math.isfinite(value):
+        text = {math.inf: "infinity", -math.inf: "-infinity"}.get(value, "NaN")
+    else:
+        text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

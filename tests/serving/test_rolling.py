@@ -1,0 +1,266 @@
+"""New versions and states take over without a lost or mixed answer; broken ones are refused; SIGTERM drains."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jackpot.errors import JackpotError
+from serving.loading import deployed, load
+from serving.settings import Settings
+
+from .conftest import MARKET, ROOT, Server, Trained, start, wait_for
+
+DATE = "2025-12-27"
+BODY = {"instances": [{"jackpot": 2e7, "draw_date": DATE}, {"jackpot": 2e7, "draw_date": DATE}]}
+
+
+@pytest.fixture(scope="module")
+def own(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Return a copy of the store for the server whose models change."""
+    folder = tmp_path_factory.mktemp("rolling") / "store"
+    shutil.copytree(trained.folder, folder)
+    return replace(trained, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def rolling(own: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    one = start(tmp_path_factory.mktemp("rolling") / "log", "--deployed", "--store", str(own.folder))
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def v1(rolling: Server, own: Trained) -> dict[str, Any]:
+    """Return the answer of v1, which the server goes back to for each test."""
+    own.deploy(1)
+    assert wait_for(lambda: _ask(rolling)["model_version"] == "v1", 10)
+    return _ask(rolling)
+
+
+def _ask(server: Server) -> dict[str, Any]:
+    answer: dict[str, Any] = httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY).json()
+    return answer
+
+
+async def _load(server: Server, until: Any, answers: list[tuple[int, str, str, float]], failed: list[str]) -> None:
+    """Ask again and again from four connections, until the server says that it closes."""
+
+    async def one(client: httpx.AsyncClient) -> None:
+        while not until():
+            try:
+                response = await client.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY)
+            except httpx.HTTPError as error:
+                failed.append(repr(error))
+                return
+            said = response.json()
+            means = {row["mean"] for row in said.get("predictions", ())}
+            answers.append((response.status_code, said.get("model_version"), said.get("state"), *means))
+            if response.headers.get("connection") == "close":
+                return  # as a proxy that follows readiness
+
+    async with httpx.AsyncClient() as client:
+        await asyncio.gather(*(one(client) for _ in range(4)))
+
+
+def test_versions_swap_under_load_without_a_failed_or_mixed_answer(rolling: Server, own: Trained) -> None:
+    states = {v: own.keep(v, 1) for v in (1, 2)}
+    answers: list[Any] = []
+    failed: list[str] = []
+    swaps = 6
+    ended = []
+
+    async def swap() -> None:
+        for turn in range(swaps):
+            own.deploy(turn % 2 + 1)
+            wanted = f"v{turn % 2 + 1}"
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                if answers and answers[-1][1] == wanted:
+                    break
+            else:
+                failed.append(f"{wanted} never came")
+        ended.append(True)
+
+    async def both() -> None:
+        await asyncio.gather(_load(rolling, lambda: bool(ended), answers, failed), swap())
+
+    asyncio.run(both())
+    assert failed == []
+    assert len(answers) > 200
+    seen = Counter(answers)
+    # Two versions, one state and one mean each: nothing between them, and no other status.
+    assert {(status, version, state) for status, version, state, *_ in seen} == {
+        (200, "v1", states[1]),
+        (200, "v2", states[2]),
+    }
+    assert len(seen) == 2
+
+
+DAMAGES: dict[str, Callable[[Trained], None]] = {
+    "another model's hash": lambda store: store.deploy(2, model_sha256=store.hashes[0]),
+    "changed parameters": lambda store: _overwrite(store, "models/v2/model.json", b"5", b"6"),
+    "torn arrays": lambda store: store.store._path("models/v2/arrays.npz").write_bytes(b"PK"),
+    "a file missing": lambda store: store.store._path("models/v2/arrays.npz").unlink(),
+    "no market": lambda store: store.store._path("models/v2/evaluation.json").write_bytes(b"[]"),
+    "damaged state": lambda store: _overwrite(store, f"states/{MARKET}/{store.hashes[1]}/latest.json", b"{", b"["),
+    "damaged draws": lambda store: _overwrite(store, f"snapshots/{MARKET}", b"PAR1", b"PAR2"),
+}
+
+
+def _overwrite(store: Trained, key: str, old: bytes, new: bytes) -> None:
+    path = store.store._path(key)
+    for one in [path] if path.is_file() else path.iterdir():
+        one.write_bytes(one.read_bytes().replace(old, new))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_version_that_is_not_what_it_says_is_not_loaded(fresh: Trained, name: str) -> None:
+    fresh.deploy(2)
+    assert load(deployed(fresh.store)[MARKET], fresh.store, Settings()).version == "v2"
+    DAMAGES[name](fresh)
+    with pytest.raises(JackpotError):
+        load(deployed(fresh.store)[MARKET], fresh.store, Settings())
+
+
+def test_a_corrupt_version_is_refused_and_the_old_goes_on(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    own.deploy(2, model_sha256="0" * 64)
+    assert wait_for(lambda: rolling.lines("refused"), 10)
+    assert _ask(rolling) == v1
+    assert rolling.ready()
+    (first, *_) = rolling.lines("refused")
+    assert (first["level"], first["goes_on_with"]) == ("error", "v1")
+    assert 'jackpot_loads_total{model="england",result="refused"}' in httpx.get(f"{rolling.url}/metrics").text
+
+
+def test_a_candidate_answers_beside_the_champion(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    own.deploy(2, service=f"{MARKET}-candidate")
+    address = f"{rolling.url}/v1/models/{MARKET}-candidate:predict"
+    assert wait_for(lambda: httpx.post(address, json=BODY).status_code == 200, 10)
+    assert httpx.post(address, json=BODY).json()["model_version"] == "v2"
+    assert _ask(rolling) == v1
+
+
+def test_a_damaged_deployment_record_changes_nothing(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    own.store.replace(f"deployments/{MARKET}.json", b"{")
+    time.sleep(0.6)
+    assert _ask(rolling) == v1
+
+
+def test_sigterm_fails_readiness_answers_on_and_ends_well(trained: Trained, tmp_path: Path) -> None:
+    server = start(tmp_path / "log", "--deployed", "--store", str(trained.folder), "--drain_seconds", "0.6")
+    answers: list[Any] = []
+    failed: list[str] = []
+    readiness: list[int] = []
+
+    async def stop() -> None:
+        await asyncio.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        async with httpx.AsyncClient() as client:
+            response = await client.get(f"{server.url}/v2/health/ready")
+            readiness.append(response.status_code)
+            during = await client.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY)
+            readiness.append(during.status_code)
+            assert during.headers["connection"] == "close"
+
+    async def both() -> None:
+        until = time.monotonic() + 3
+        await asyncio.gather(_load(server, lambda: time.monotonic() > until, answers, failed), stop())
+
+    asyncio.run(both())
+    assert readiness == [503, 200]
+    assert failed == []
+    assert {status for status, *_ in answers} == {200}
+    assert server.process.wait(10) in (0, -signal.SIGTERM)
+
+
+def test_not_ready_is_503_until_there_is_a_model(fresh: Trained, tmp_path: Path) -> None:
+    path = fresh.store._path("models/v1/arrays.npz")
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    server = start(tmp_path / "log", "--deployed", "--store", str(fresh.folder), ready=False)
+    try:
+        assert wait_for(lambda: _alive(server), 20)
+        assert not server.ready()
+        assert httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY).status_code == 503
+        path.write_bytes(whole)
+        assert wait_for(server.ready, 10)
+        assert _ask(server)["model_version"] == "v1"
+    finally:
+        server.stop()
+
+
+def _alive(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/v2/health/live").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_one_model_of_a_folder_takes_each_weeks_state(fresh: Trained, tmp_path: Path) -> None:
+    mounted = tmp_path / "models"
+    mounted.mkdir()
+    for name, data in fresh.files(1).items():
+        (mounted / name).write_bytes(data)
+    model = fresh.hashes[0]
+    fresh.store._path(f"states/{MARKET}/{model}/latest.json").unlink()
+    flags = ["--model_name", MARKET, "--model_dir", str(mounted), "--model_version", "v1", "--model_sha256", model]
+    server = start(tmp_path / "log", *flags, "--store", str(fresh.folder), "--enable_grpc", "false")
+    try:
+        before = _ask(server)
+        assert (before["model_version"], before["model"]) == ("v1", model)
+        assert before["as_of"] == fresh.weeks[0].checks.as_of  # the state it was fitted in lies beside the model
+        state = fresh.keep(1, 1)
+        assert wait_for(lambda: _ask(server)["state"] == state, 10)
+        after = _ask(server)
+        assert after["model"] == model
+        assert after["as_of"] == fresh.weeks[1].checks.as_of
+        assert after["predictions"][0]["mean"] != before["predictions"][0]["mean"]
+    finally:
+        assert server.stop() == 0
+
+
+def test_what_is_imported_at_start() -> None:
+    code = (
+        "import sys, json; sys.argv = ['x']\n"
+        "from serving.__main__ import without_kubernetes_client as begin; begin()\n"
+        "import serving.server\n"
+        "heavy = ('mlflow', 'sklearn', 'scipy', 'matplotlib', 'boto3', 'kubernetes')\n"
+        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout.splitlines()[-1]) == []
+
+
+def test_kserve_is_built_as_we_rely_on() -> None:
+    import inspect
+    from importlib.metadata import version
+
+    from kserve import model_server
+
+    code = "import sys; sys.argv = ['x']; from serving.kserve_server import KSERVE_VERSION; print(KSERVE_VERSION)"
+    pinned = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert version("kserve") == pinned.stdout.strip()
+    source = inspect.getsource(model_server.ModelServer)
+    for used in ("RESTServer(", "GRPCServer(", "DataPlane(", "self.servers.append(", "FASTAPI_APP_IMPORT_STRING"):
+        assert used in source
+    assert model_server.FASTAPI_APP_IMPORT_STRING == "kserve.model_server:app"
+    assert "self._server = _RefreshingServer(self.config)" in inspect.getsource(model_server.RESTServer)
+    kserve = Path(inspect.getfile(model_server)).parent
+    assert (kserve / "__init__.py").read_text().count("kserve_client") == 1
+    for used in ("self._port", "self._data_plane", "self._server", "self._grace_period"):
+        assert used in inspect.getsource(model_server.GRPCServer)
