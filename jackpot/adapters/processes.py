@@ -1,0 +1,66 @@
+"""Shards of a batch job scored by processes beside each other."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ..errors import JackpotError
+
+if TYPE_CHECKING:
+    from ..scoring.shard import Scorer
+
+
+@contextmanager
+def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Start processes that score; they import what they need while the job is still being planned."""
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for _ in range(count):
+            pool.submit(_prepare)
+        yield pool
+
+
+def run_shards(pool: ProcessPoolExecutor, job: str, output_uri: str, numbers: Sequence[int]) -> None:
+    """Score the shards of a job; raise what the first that failed raised.
+
+    A process that is killed ends the job with JackpotError; what was scored stays, and another call does the rest.
+    """
+    futures = [pool.submit(_score, job, output_uri, number) for number in numbers]
+    done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in waiting:
+        future.cancel()
+    try:
+        for future in done:
+            future.result()
+    except BrokenProcessPool:
+        raise JackpotError(
+            "a process that scored was killed, perhaps for want of memory; run the command again to go on"
+        ) from None
+
+
+def _prepare() -> None:
+    import pyarrow.parquet  # noqa: F401
+
+    from ..demand import combination  # noqa: F401
+    from ..scoring import shard  # noqa: F401
+
+
+@lru_cache(maxsize=1)
+def _scorer(job: str, output_uri: str) -> Scorer:
+    from ..scoring.job import read_plan
+    from ..scoring.shard import Scorer
+    from ..steps.batch import same_file
+    from .files import open_file, open_store
+
+    store = open_store(output_uri)
+    plan, model = read_plan(store, job)
+    return Scorer(plan, model, same_file(plan, open_file), store)
+
+
+def _score(job: str, output_uri: str, number: int) -> None:
+    _scorer(job, output_uri).score(number)
