@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_API = ("load_market", "read_week", "fit", "backtest", "recommend", "report_html")
+_API = ("load_market", "read_week", "fit", "backtest", "recommend", "champion_tuning", "report_html")
 
 __all__ = list(_API)
 

@@ -8,6 +8,7 @@
     decision = jackpot.recommend(week)
     decision.recommendation.jackpot, decision.curve
 
+`fit`, `backtest` and `recommend` take `tuning=jackpot.champion_tuning(week)` for the settings of the market's champion.
 Bad input raises `jackpot.errors.InputError`, which lists every problem with its place.
 """
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from .cash import Cash
     from .demand.base import Demand
     from .evaluation.backtest import Backtest
+    from .records import Tuning
 
-__all__ = ["backtest", "fit", "load_market", "read_week", "recommend", "report_html"]
+__all__ = ["backtest", "champion_tuning", "fit", "load_market", "read_week", "recommend", "report_html"]
 
 
 def read_week(market: LoadedMarket, history: str = "", as_of: str | dt.date = "") -> Week:
@@ -42,26 +44,36 @@ def read_week(market: LoadedMarket, history: str = "", as_of: str | dt.date = ""
     return week_in_memory(market, read_source(market, history, read, synthetic_allowed=True), day)
 
 
-def fit(week: Week) -> Demand:
+def champion_tuning(week: Week, environment: str = "local") -> Tuning | None:
+    """Return the tuning behind the settings of the market's champion in an environment; None: the default's."""
+    from .adapters.places import open_places
+    from .adapters.settings import champions_tuning
+
+    return champions_tuning(week, open_places(environment))
+
+
+def fit(week: Week, tuning: Tuning | None = None) -> Demand:
     """Fit the demand model that the market file names and condition it on the week's draws."""
     from .demand.models import new_model
+    from .demand.settings import Settings
 
-    model = new_model(week.market.demand.model).fit(week.history.draws, week.market)
+    settings = Settings.of(tuning.settings) if tuning else None
+    model = new_model(week.market.demand.model, settings).fit(week.history.draws, week.market)
     return model.condition(week.history.draws, week.market)
 
 
-def backtest(week: Week) -> Backtest:
+def backtest(week: Week, tuning: Tuning | None = None) -> Backtest:
     """Forecast the last fifth of the draws one by one, beside the naive forecasts: `.evaluation` and `.frame`."""
     from .evaluation.backtest import backtest
 
-    return backtest(week.history.draws, week.market)
+    return backtest(week.history.draws, week.market, tuning=tuning)
 
 
-def recommend(week: Week, cash: Cash | None = None) -> Decision:
+def recommend(week: Week, cash: Cash | None = None, tuning: Tuning | None = None) -> Decision:
     """Fit, back-test and decide: `.recommendation`, `.curve` and, with cash figures, `.cash`."""
     from .steps.weekly import recommend_in_memory
 
-    return recommend_in_memory(week, cash)[0]
+    return recommend_in_memory(week, cash, tuning)[0]
 
 
 def report_html(week: Week, decision: Decision, test: Backtest) -> bytes:

@@ -118,6 +118,35 @@ class ElasticityAt(Record):
     high_90: float
 
 
+class ForecastPart(Record):
+    """One part of a sales forecast: what it multiplies sales by (for `level`: sales themselves, in currency)."""
+
+    name: str
+    factor: float
+    change: float | None = Field(
+        default=None, description="The factor over that of the week before; null where there was no week before."
+    )
+
+
+class StoodOut(Record):
+    """What stood out in a history: an undeclared special, a new price, or five draws that broke with the level."""
+
+    draw_date: IsoDate
+    kind: Literal["special", "price", "level"]
+    what: str
+
+
+class Explanation(Record):
+    """What the median forecast at a jackpot is made of, what moved it in a week, and what stood out in the history."""
+
+    jackpot: float
+    median: float
+    median_before: float | None = Field(description="Of the same draw at the same jackpot, from the week before.")
+    draws_since: int = Field(description="Draws that the week before had not seen.")
+    parts: tuple[ForecastPart, ...]
+    stood_out: tuple[StoodOut, ...] = ()
+
+
 class Infeasibility(Record):
     """Why no jackpot can be recommended, and what would help."""
 
@@ -147,6 +176,20 @@ class ModelNote(Record):
     extrapolated: bool = Field(description="Whether the jackpot lies above the largest seen in training.")
 
 
+class Circumstances(Record):
+    """What a recommendation was made under that stands in no data: told by its own record, for who computes it anew."""
+
+    degraded: str | None = Field(default=None, description="What was out of reach, and what stood in for it.")
+    stopped: str | None = Field(
+        default=None, description="Why the model may not decide: the jackpot is then the last one, or the nearest."
+    )
+
+    def words(self) -> tuple[str, ...]:
+        """Return them as warnings."""
+        held = f"the model may not decide, so the last jackpot is kept, or the nearest allowed: {self.stopped}"
+        return (*((self.degraded,) if self.degraded else ()), *((held,) if self.stopped else ()))
+
+
 class Recommendation(Record):
     """recommendation.json: what to announce for one draw, and why."""
 
@@ -172,7 +215,9 @@ class Recommendation(Record):
     seed_rule: Alternative
     attainable: tuple[Attainable, ...] = ()
     planned_path: tuple[PlannedDraw, ...] = ()
+    explanation: Explanation | None = None
     infeasibility: Infeasibility | None = None
+    circumstances: Circumstances | None = None
     model: ModelNote
     warnings: tuple[str, ...]
     metadata: InputHashes
@@ -348,6 +393,42 @@ class WorstDraw(Record):
     share_of_error: float
 
 
+class Finalist(Record):
+    """A trial beside the default, by the whole model, on draws that no trial was chosen on."""
+
+    trial: int
+    settings: dict[str, float]
+    screening_score: float = Field(description="Mean CRPS of log sales on the draws that trials were chosen on.")
+    score: float = Field(description="The same on the draws after them.")
+    improvement: float = Field(description="1 - its score / the default's.")
+    p_value: float | None = Field(description="One-sided, of no improvement (Diebold-Mariano); null: none to test.")
+
+
+class Tuning(Record):
+    """tuning.json: where a model's settings come from. Trial 0 is the default; trials see the training window only."""
+
+    schema_version: Literal["1"] = "1"
+    market: str
+    model: str
+    snapshot: Sha256
+    study: str = Field(description="Names draws, market file, space, seed and code: equal studies have equal trials.")
+    seed: int
+    trials_asked: int
+    trials_done: int
+    ended_by: Literal["trials", "seconds"] = Field(description="`seconds`: the clock decided how many trials ran.")
+    first_origin: IsoDate | None = Field(description="First draw that trials were scored on.")
+    first_confirmation: IsoDate | None = Field(description="First draw that finalists were compared on.")
+    last_draw: IsoDate = Field(description="Last draw of the training window: nothing later was seen.")
+    default_screening_score: float | None
+    default_score: float | None
+    margin: float = Field(description="Improvement that a market leaves the default for, at least.")
+    level: float = Field(description="p-value, over the number of finalists, that it leaves the default for, at most.")
+    finalists: tuple[Finalist, ...]
+    chosen: int
+    settings: dict[str, float] = Field(description="Factors on the default's settings; empty: the default.")
+    reason: str
+
+
 class Evaluation(Record):
     """evaluation.json: the back-test of a model and of the naive forecasts beside it.
 
@@ -378,6 +459,68 @@ class Evaluation(Record):
     residuals: Residuals | None = Field(default=None, description="None below 20 test draws.")
     worst: tuple[WorstDraw, ...] = Field(default=(), description="The five draws with the largest absolute errors.")
     worst_share: float | None = Field(default=None, description="Their share of the sum of absolute errors.")
+    tuning: Tuning | None = Field(default=None, description="Where the settings come from; null: the default's.")
+    model_sha256: Sha256 | None = Field(default=None, description="Names the fitted model that this speaks for.")
+    snapshot: Sha256 | None = Field(default=None, description="Of the draws.")
+
+
+class GateLine(Record):
+    """One line of gates.json."""
+
+    name: str
+    figure: float | None
+    threshold: str
+    verdict: Literal["passed", "failed", "not_examined"]
+    reason: str
+
+
+class AgainstChampion(Record):
+    """The challenger beside the champion: errors of both settings, fitted before the window, over the same draws."""
+
+    version: str
+    model_sha256: Sha256
+    same_settings: bool = Field(description="Only the parameters differ: the window cannot tell them apart.")
+    draws_since: int = Field(description="Ordinary draws since the champion was trained.")
+    n: int | None = None
+    wmape_pct: float | None = None
+    champion_wmape_pct: float | None = None
+    gain: float | None = Field(default=None, description="1 - the challenger's error / the champion's.")
+    p_value: float | None = Field(default=None, description="One-sided, of a challenger that is no better.")
+    champion_better_p_value: float | None = Field(default=None, description="Of one that is no worse.")
+    degrees_of_freedom: int | None = None
+
+
+class DecisionBeside(Record):
+    """This week's decision with either model, without cash figures, and its value in the champion's eyes."""
+
+    draw_date: IsoDate
+    champion_status: Status
+    challenger_status: Status
+    champion_jackpot: float | None
+    challenger_jackpot: float | None
+    champion_value: float | None
+    challenger_value: float | None
+    value_in_champions_eyes: float | None = Field(description="Of the challenger's jackpot.")
+
+
+class Gates(Record):
+    """gates.json: whether a candidate may follow the champion, line by line."""
+
+    schema_version: Literal["1"] = "1"
+    market: str
+    model_name: str
+    model_sha256: Sha256
+    snapshot: Sha256
+    market_file: Sha256
+    as_of: IsoDate
+    outcome: Literal["first", "challenger_better", "refresh", "tie", "champion_better", "not_comparable", "floor"] = (
+        Field(description="first: no champion. refresh: newer parameters with its settings. floor: not good enough.")
+    )
+    summary: str
+    champion: AgainstChampion | None
+    decision: DecisionBeside | None
+    lines: tuple[GateLine, ...]
+    passed: bool = Field(description="Whether it is registered, and its approval asked for.")
 
 
 class Checks(Record):
@@ -396,3 +539,49 @@ class Checks(Record):
     next_jackpot: float | None
     warnings: tuple[str, ...]
     """One sentence each, with its place."""
+
+
+class Detected(Record):
+    """One thing that is watched, and what was found.
+
+    A sequential detector has a statistic and its thresholds; what is plainly there or not (a price change, a fan left)
+    has neither. Cash figures never stand here.
+    """
+
+    name: str
+    state: Literal["quiet", "watch", "retrain", "not_checked"]
+    evidence: str
+    statistic: float | None = None
+    watch_above: float | None = None
+    retrain_above: float | None = None
+    since: IsoDate | None = Field(default=None, description="First draw of the span that the statistic speaks of.")
+    draws: int | None = Field(default=None, description="Draws in that span.")
+
+
+class Monitor(Record):
+    """monitor.json: whether the model in use still holds."""
+
+    schema_version: Literal["1"] = "1"
+    market: str
+    title: str
+    as_of: IsoDate
+    snapshot: Sha256
+    market_file: Sha256
+    source_uri: str
+    model: Sha256
+    model_name: str
+    model_version: str | None
+    model_standing: Literal["champion", "candidate"]
+    model_as_of: IsoDate = Field(description="The model was trained on draws before this day; those since are watched.")
+    baseline_draws: int = Field(description="Draws before them that its errors are held against; 0: too few.")
+    watched_draws: int
+    draws_to_false_watch: int = Field(description="Stated average of all sequential detectors together.")
+    draws_to_false_retrain: int
+    detectors: tuple[Detected, ...]
+    data: tuple[Detected, ...]
+    fans: tuple[Detected, ...]
+    wmape_pct: float | None = Field(description="Of the model over the draws of the alarm, else over those watched.")
+    naive_wmape_pct: float | None = Field(description="Of what was sold last time, over the same draws.")
+    verdict: Literal["nothing", "watch", "retrain", "stop"]
+    cause: str = Field(description="What called for the verdict; none where there is nothing.")
+    reason: str

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from .cash import CashFigures
 from .environment import Environment
 from .market.schema import Market
-from .records import Checks, Evaluation, Metadata, Recommendation
+from .records import Checks, Evaluation, Gates, Metadata, Monitor, Recommendation, Tuning
+from .scoring.contract import Manifest
+from .system_test.contract import Report
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -22,6 +24,11 @@ def schemas() -> dict[str, dict[str, Any]]:
         "metadata": Metadata,
         "evaluation": Evaluation,
         "checks": Checks,
+        "tuning": Tuning,
+        "gates": Gates,
+        "monitor": Monitor,
+        "manifest": Manifest,
+        "system-test": Report,
     }
     draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {name: {**draft, **model.model_json_schema()} for name, model in models.items()}

@@ -88,7 +88,8 @@ class ServingApp(FastAPI):
         if hot is not None and method == "POST":
             await self._answer(scope, receive, send, *hot)
         elif hot is None and method == "GET" and KSERVE.fullmatch(path):
-            await super().__call__(scope, receive, send)
+            # FastAPI takes what a route of KServe's leaves out of its path, such as a version, from the query: a 501.
+            await super().__call__({**scope, "query_string": b""}, receive, send)
         elif method == "GET" and path.startswith(CARD) and (version := self._current(path[len(CARD) :])) is not None:
             await _send(send, 200, orjson.dumps(version.card()), [JSON])
         else:

@@ -28,9 +28,15 @@ def described(document: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
                 "required": True,
                 "content": {"application/json": {"schema": {"type": "object"}, "example": example}},
             }
-            for parameter in operation.get("parameters", ()):
-                if parameter["name"] == "model_name":
-                    parameter["example"] = name
+    parameters = [
+        parameter
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+    ]
+    for parameter in parameters:
+        if parameter["name"] == "model_name":
+            parameter |= {"example": name, "schema": {"type": "string", "enum": list(fleet.served)}}
     for path in [path for path in document["paths"] if "/repository/" in path]:
         del document["paths"][path]
     return document

@@ -35,7 +35,10 @@ def place(tmp_path: Path) -> Place:
     path.write_text(
         "environment: test\nstore: store\nrestricted_store: restricted\n"
         "registry: {tracking_uri: sqlite:///mlflow.db, artifacts: mlflow}\n"
+        "audit: {store: audit/records, heads: audit/heads, key: keys/audit, create_key: true}\n"
+        'approval: {approvers: {"*": ["local:*"]}}\n'
         "cash_uri: cash/{market}.json\ncash_required: false\nsynthetic_allowed: true\nbootstrap: true\n"
+        "system_test: {seconds: 1, p50_ms: 1000, p95_ms: 5000, p99_ms: 5000}\n"
         "run_link: https://kubeflow.example.com/runs/{run_id}\n"
     )
     return Place(tmp_path, path)

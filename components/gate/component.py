@@ -7,11 +7,11 @@ from components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def gate(evaluation: Input[Artifact]) -> bool:
+def gate(gates: Input[Artifact]) -> bool:
     """Tell whether the candidate passed every gate.
 
     Args:
-        evaluation: evaluation.json.
+        gates: gates.json.
 
     Returns:
         Whether it may be registered.
@@ -19,4 +19,4 @@ def gate(evaluation: Input[Artifact]) -> bool:
     import json
     from pathlib import Path
 
-    return bool(json.loads(Path(evaluation.path).read_bytes())["passed"])
+    return bool(json.loads(Path(gates.path).read_bytes())["passed"])

@@ -21,5 +21,4 @@ def notify(status: dsl.PipelineTaskFinalStatus, market: str, environment: str, r
         from jackpot.steps.notify import notice_of
 
         notice = notice_of(market, run_id, status.state, places.store, places.environment.run_link)
-        for send in places.notifiers:
-            send(notice)
+        places.tell(notice)

@@ -39,6 +39,7 @@ def optimise(
 
     with open_step("optimise", environment, run_id) as places:
         from jackpot.steps.model_in_use import ModelInUse
+        from jackpot.steps.monitor import stop_reason
         from jackpot.steps.optimise import flat_metrics, optimise
         from jackpot.steps.week import read_week
 
@@ -46,6 +47,7 @@ def optimise(
         cash = places.cash(week.market, cash_uri, week.synthetic)
         in_use = ModelInUse.read(Path(model_in_use.path))
         paths = {"recommendation": Path(recommendation.path), "curve": Path(curve.path)}
-        decision = optimise(week, in_use, cash, places.restricted, **paths)
+        stopped = stop_reason(week, in_use, places.store)
+        decision = optimise(week, in_use, cash, places.restricted, **paths, stopped=stopped)
         for name, value in flat_metrics(decision.recommendation).items():
             metrics.log_metric(name, value)

@@ -40,8 +40,10 @@ def preprocess(
         from jackpot.history.as_of import resolve_as_of
         from jackpot.market.loading import load_market
         from jackpot.steps import preprocess as step
+        from jackpot.steps.notify import started
 
-        start_run(places.store, run_id)
+        if start_run(places.store, run_id):
+            places.tell(started(market, run_id, places.environment.run_link))
         loaded = load_market(market)
         source = step.read_source(loaded, history_uri, places.read, places.environment.synthetic_allowed)
         # Bad cash figures are found here, before anything is trained or registered, and used later.

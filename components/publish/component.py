@@ -13,6 +13,7 @@ def publish(
     checks: Input[Artifact],
     model_in_use: Input[Model],
     evaluation: Input[Artifact],
+    gates: Input[Artifact],
     forecasts: Input[Dataset],
     recommendation: Input[Artifact],
     curve: Input[Dataset],
@@ -29,6 +30,7 @@ def publish(
         checks: checks.json of the snapshot.
         model_in_use: The champion, or the candidate.
         evaluation: evaluation.json.
+        gates: gates.json of the candidate.
         forecasts: The back-test, draw by draw.
         recommendation: recommendation.json.
         curve: Value against jackpot.
@@ -47,13 +49,21 @@ def publish(
         from jackpot.steps.publish import publish
         from jackpot.steps.week import read_week
 
-        inputs = {"evaluation": evaluation, "forecasts": forecasts, "recommendation": recommendation, "curve": curve}
+        inputs = {
+            "evaluation": evaluation,
+            "gates": gates,
+            "forecasts": forecasts,
+            "recommendation": recommendation,
+            "curve": curve,
+        }
+        week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
         prefix = publish(
-            read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path)),
+            week,
             ModelInUse.read(Path(model_in_use.path)),
             run_record(places.store, run_id, places.environment.environment),
             places.store,
             places.restricted,
+            places.audit(week.market.market),
             **{name: Path(artifact.path) for name, artifact in inputs.items()},
             dashboard=Path(report.path),
             summary=Path(summary.path),

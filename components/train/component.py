@@ -14,6 +14,7 @@ def train(
     environment: str,
     run_id: str,
     model: Output[Model],
+    settings: str = "",
 ) -> None:
     """Fit the demand model that the market file names.
 
@@ -24,14 +25,18 @@ def train(
         environment: Name under configs/environments/, or a path.
         run_id: The pipeline run's id.
         model: The model as JSON and npz files; nothing is pickled.
+        settings: Key of the tuning.json in the store whose settings it takes; empty: the default's.
     """
     from pathlib import Path
 
     from jackpot.adapters.step import open_step
 
-    with open_step("train", environment, run_id):
+    with open_step("train", environment, run_id) as places:
+        from jackpot.steps.settings import settings_of
         from jackpot.steps.train import train
         from jackpot.steps.week import read_week
 
         week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
-        model.metadata.update(sha256=train(week, Path(model.path)), model=week.market.demand.model)
+        model.metadata.update(
+            sha256=train(week, Path(model.path), settings_of(places.store, settings)), model=week.market.demand.model
+        )

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import logging
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..canonical import read_folder
-from ..errors import JackpotError
-from ..ports import Files, RegisteredModel
+from ..errors import InputError, JackpotError, Problem
+from ..ports import Files, RegisteredModel, TrialRun, VersionNote
 
 if TYPE_CHECKING:
+    from mlflow.entities import RunInfo
     from mlflow.entities.model_registry import ModelVersion
 
+BOUNDS: Final = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "AWS_MAX_ATTEMPTS": "3",
+    "AWS_RETRY_MODE": "standard",
+}
+"""Time-outs in seconds, and retries: of its server, and of the S3 that it leaves artifacts in."""
 MODEL_CODE = Path(__file__).with_name("mlflow_model.py")
 
 
@@ -25,6 +36,9 @@ class MlflowRegistry:
     """MLflow 3 at a tracking URI; each name has an experiment and a registered model."""
 
     def __init__(self, tracking_uri: str, artifacts: Path | None) -> None:
+        # Before MLflow reads them: its own defaults wait for a server for many minutes.
+        for name, value in BOUNDS.items():
+            os.environ.setdefault(name, value)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         import mlflow
@@ -54,14 +68,58 @@ class MlflowRegistry:
         version = self._by_alias(name, "champion")
         if version is None:
             return None
+        try:
+            return self._loaded(name, version)
+        except Exception as error:
+            raise JackpotError(f"champion v{version.version} of {name} cannot be loaded: {error}") from error
+
+    def load(self, name: str, version: str) -> RegisteredModel:
+        """Return a version with its files; raise InputError where there is none, JackpotError where it is damaged."""
+        try:
+            found = self._client.get_model_version(name, version.removeprefix("v"))
+        except self._missing as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise InputError(Problem(f"{name} has no such version", found=version)) from None
+            raise JackpotError(f"the registry cannot be read: {error}") from error
+        try:
+            return self._loaded(name, found)
+        except Exception as error:
+            raise JackpotError(f"{version} of {name} cannot be loaded: {error}") from error
+
+    def versions(self, name: str) -> list[VersionNote]:
+        """Return what is known of every version of a name, oldest first; of each its aliases, tags and metrics."""
+        try:
+            found = list(self._client.search_model_versions(f"name = '{name}'"))
+            aliases = dict(self._client.get_registered_model(name).aliases) if found else {}
+        except self._missing as error:
+            raise JackpotError(f"the registry cannot be read: {error}") from error
+        notes = [
+            VersionNote(
+                version=f"v{version.version}",
+                sha256=version.tags.get("sha256", ""),
+                created_at=dt.datetime.fromtimestamp(version.creation_timestamp // 1000, dt.UTC).isoformat(),
+                aliases=tuple(sorted(alias for alias, held in aliases.items() if str(held) == str(version.version))),
+                tags=dict(version.tags),
+            )
+            for version in found
+        ]
+        return sorted(notes, key=lambda note: int(note.version.removeprefix("v")))
+
+    def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
+        """Point each alias at a version, or at none; those that stand so already are left alone."""
+        held = {alias: f"v{version}" for alias, version in self._client.get_registered_model(name).aliases.items()}
+        for alias, version in aliases.items():
+            if version is None and alias in held:
+                self._client.delete_registered_model_alias(name, alias)
+            elif version is not None and held.get(alias) != version:
+                self._client.set_registered_model_alias(name, alias, version.removeprefix("v"))
+
+    def _loaded(self, name: str, version: ModelVersion) -> RegisteredModel:
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                local = self._mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
-                )
-                files = read_folder(Path(local) / "artifacts" / "model")
-            except Exception as error:
-                raise JackpotError(f"champion v{version.version} of {name} cannot be loaded: {error}") from error
+            local = self._mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
+            )
+            files = read_folder(Path(local) / "artifacts" / "model")
         return RegisteredModel(
             f"v{version.version}", version.tags.get("sha256", ""), version.tags.get("as_of", ""), files
         )
@@ -75,11 +133,13 @@ class MlflowRegistry:
         metrics: Mapping[str, float],
         params: Mapping[str, Any],
         pages: Files = MappingProxyType({}),
+        trials: Sequence[TrialRun] = (),
     ) -> str:
-        """Log a training run with its model's files, and pages to read beside it; return MLflow's URI of the model."""
+        """Log a training run, its model's files, pages beside it, trials under it; return MLflow's URI of the model."""
         mlflow = self._mlflow
         self._use_experiment(name)
-        with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}):
+        with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}) as run:
+            self._log_trials(run.info, trials)
             mlflow.log_params({key: str(value) for key, value in params.items()})
             mlflow.log_metrics(dict(metrics))
             with tempfile.TemporaryDirectory() as folder:
@@ -97,20 +157,18 @@ class MlflowRegistry:
                     python_model=str(MODEL_CODE),
                     artifacts={"model": str(model)},
                     signature=_signature(),
+                    metadata={"units": _units(files)},
                     pip_requirements=[],
                     tags={"sha256": sha256},
                 )
         return str(logged.model_uri)
 
-    def register(
-        self, name: str, logged: str, sha256: str, tags: Mapping[str, str], bootstrap: bool
-    ) -> tuple[str, str]:
-        """Register a logged model; return its version (v3) and its alias, champion or challenger.
+    def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
+        """Register a logged model and return its version (v3); what is registered already keeps its version.
 
-        A model that is registered already keeps its version. The alias is `champion` for the first where `bootstrap`
-        allows it, else `challenger`; a champion keeps that alias.
+        It is the same where the model's files are, and the gates that it was judged by (`gates` among the tags).
         """
-        version = self._by_hash(name, sha256)
+        version = self._by_tags(name, {"sha256": sha256, **{key: tags[key] for key in ("gates",) if key in tags}})
         if version is None:
             try:
                 self._client.create_registered_model(name)
@@ -118,22 +176,30 @@ class MlflowRegistry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             created = self._client.create_model_version(
-                name, logged, model_id=logged.removeprefix("models:/"), tags={"sha256": sha256, **tags}
+                name, logged, model_id=logged.removeprefix("models:/"), tags={**tags, "sha256": sha256}
             )
             version = int(created.version)
-        champion = self._by_alias(name, "champion")
-        if champion is None and bootstrap:
-            alias = "champion"
-        elif champion is not None and int(champion.version) == version:
-            return f"v{version}", "champion"
-        else:
-            alias = "challenger"
-        self._client.set_registered_model_alias(name, alias, str(version))
-        return f"v{version}", alias
+        return f"v{version}"
 
-    def _by_hash(self, name: str, sha256: str) -> int | None:
-        """Return the newest version of a model by the hash of its files."""
-        found = self._client.search_model_versions(f"name = '{name}' and tags.sha256 = '{sha256}'")
+    def _log_trials(self, parent: RunInfo, trials: Sequence[TrialRun]) -> None:
+        """Log trials as nested runs, each in three calls, without asking the tracking server for anything twice."""
+        from mlflow.entities import Metric, Param
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        for trial in trials:
+            tags = {MLFLOW_PARENT_RUN_ID: parent.run_id, "chosen": str(trial.chosen).lower()}
+            run = self._client.create_run(parent.experiment_id, parent.start_time, tags, trial.name)
+            self._client.log_batch(
+                run.info.run_id,
+                metrics=[Metric(name, value, parent.start_time, 0) for name, value in trial.scores.items()],
+                params=[Param(name, f"{value:g}") for name, value in trial.settings.items()],
+            )
+            self._client.set_terminated(run.info.run_id, "FINISHED", parent.start_time)
+
+    def _by_tags(self, name: str, tags: Mapping[str, str]) -> int | None:
+        """Return the newest version that has these tags."""
+        wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+        found = self._client.search_model_versions(f"name = '{name}' and {wanted}")
         return max((int(version.version) for version in found), default=None)
 
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
@@ -148,6 +214,24 @@ class MlflowRegistry:
         if self._artifacts is not None and self._client.get_experiment_by_name(name) is None:
             self._client.create_experiment(name, artifact_location=(self._artifacts / name).as_uri())
         self._mlflow.set_experiment(name)
+
+
+UNITS: Final = {
+    "inputs": {"jackpot": "units of {currency}", "draw_date": "date of the draw in the market's time zone"},
+    "outputs": dict.fromkeys(("mean", "median", "low_90", "high_90"), "units of {currency}, stakes of the draw"),
+}
+"""Of the signature's columns, kept as the model's metadata: MLflow's columns have a type and a name alone."""
+
+
+def _units(files: Files) -> dict[str, Any]:
+    """Return the units of the signature's columns, in the currency of the market file beside the model."""
+    from ..market.loading import parse_market
+
+    currency = parse_market(files["market.yaml"], "market.yaml").currency if "market.yaml" in files else "the currency"
+    return {
+        side: {name: unit.format(currency=currency) for name, unit in columns.items()}
+        for side, columns in UNITS.items()
+    }
 
 
 def _signature() -> Any:

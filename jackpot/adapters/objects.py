@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InputError, Problem
 from ..history.source import Source, read_local
 
-_REASONS = {
+REASONS = {
     "NoSuchKey": "no such object in the bucket",
     "404": "no such object in the bucket",
     "NoSuchBucket": "no such bucket",
@@ -44,14 +44,14 @@ def read(uri: str, client: Any = None) -> Source:
 
     try:
         if client is None:
-            import boto3
+            from .aws import client as connect
 
-            client = boto3.session.Session().client("s3")  # the default session keeps the first credentials it saw
+            client = connect("s3")
         answer = client.get_object(Bucket=bucket, Key=key)
         data: bytes = answer["Body"].read()
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        reason = _REASONS.get(code, error.response["Error"].get("Message", ""))
+        reason = REASONS.get(code, error.response["Error"].get("Message", ""))
         raise InputError(Problem("the object cannot be read", where=uri, found=f"{reason} ({code})")) from None
     except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
         hint = "configure boto3: environment, ~/.aws or the pod's role"

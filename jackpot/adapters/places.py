@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ..cash import Cash
     from ..history.source import Source
     from ..market.schema import Market
-    from ..ports import Notifier, Registry
+    from ..ports import Deployer, Notice, Notifier, Registry
+    from ..promotion import Promoter
+    from .kfp_client import Kubeflow
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,69 @@ class Places:
 
     @cached_property
     def registry(self) -> Registry:
-        """The model registry; importing MLflow takes over a second."""
-        from .mlflow_registry import MlflowRegistry
+        """The model registry, opened when it is first asked: importing MLflow takes over a second."""
+        from .guarded_registry import GuardedRegistry
 
         settings = self.environment.registry
         uri = settings.tracking_uri
         if uri.startswith("sqlite:///"):
             uri = f"sqlite:///{self.root / uri.removeprefix('sqlite:///')}"
-        return MlflowRegistry(uri, self.root / settings.artifacts if settings.artifacts else None)
+
+        def opened() -> Registry:
+            from .mlflow_registry import MlflowRegistry
+
+            return MlflowRegistry(uri, self.root / settings.artifacts if settings.artifacts else None)
+
+        return GuardedRegistry(opened, uri)
 
     @cached_property
     def notifiers(self) -> tuple[Notifier, ...]:
         """Where messages about a run go."""
-        from .notifiers import console, to_store
+        return tuple(self._notifier(name) for name in self.environment.notify)
 
-        known: dict[str, Notifier] = {"console": console, "file": to_store(self.store)}
-        return tuple(known[name] for name in self.environment.notify)
+    def tell(self, notice: Notice) -> list[str]:
+        """Send a message everywhere it goes; return why where it could not be sent. Nothing is raised."""
+        from .notifiers import send
+
+        return send(notice, self.notifiers)
+
+    def _notifier(self, name: str) -> Notifier:
+        from .notifiers import console, to_sns, to_store
+
+        if name == "console":
+            return console
+        if name == "file":
+            return to_store(self.store)
+
+        def later(notice: Notice) -> None:
+            # Opened when a message is sent: a missing token costs that message, and not the run.
+            if self.environment.slack is not None and name == "slack":
+                from .slack import SlackThread
+
+                SlackThread(self.environment.slack, self.root / self.environment.slack.token, self.store)(notice)
+            if self.environment.sns is not None and name == "sns":
+                to_sns(self.environment.sns)(notice)
+
+        later.__name__ = name
+        return later
+
+    @cached_property
+    def deployer(self) -> Deployer:
+        """What brings a model version to where it is served."""
+        settings = self.environment.deployment
+        if settings.kind == "kserve":
+            from .deploy_kserve import KServeDeployer
+
+            return KServeDeployer(settings, self.store)
+        from ..promotion.local import RecordDeployer
+
+        return RecordDeployer(self.store)
+
+    def promoter(self, market: str, model_name: str, by: str, at: str) -> Promoter:
+        """Return what promotes the versions of a model name, as somebody, at a time."""
+        from ..promotion import Promoter
+
+        return Promoter(market, model_name, self.audit(market), self.registry, self.store, self.deployer, by, at)
 
     def audit(self, market: str) -> AuditLog:
         """Return a market's audit log; raise InputError where the key that signs it is missing."""
@@ -85,11 +134,29 @@ class Places:
                 )
             ) from None
 
+    def kubeflow(self, host: str | None = None) -> Kubeflow:
+        """Return Kubeflow's API at `host` or at the environment's address; raise InputError where neither is given."""
+        from .kfp_client import Kubeflow
+
+        settings = self.environment
+        address = host or settings.kfp_host
+        if not address:
+            raise InputError(Problem("where is Kubeflow? give --host", where=settings.environment, field="kfp_host"))
+        return Kubeflow(address, self.root / settings.kfp_token_file if settings.kfp_token_file else None)
+
     def read(self, uri: str) -> Source:
         """Return the bytes behind a path or an s3:// URI."""
         from .objects import read
 
         return read(uri)
+
+    def past_cash(self, market: Market, uri: str, synthetic: bool) -> Cash | None:
+        """Return the cash figures of a past day, or None: never those of today, which the environment has."""
+        from ..cash import read_cash
+        from ..simulation.history import synthetic_cash
+
+        data = self.read(uri).data if uri else synthetic_cash(market) if synthetic and market.cash else None
+        return read_cash(data, uri or "synthetic cash", market.currency) if data else None
 
     def cash(self, market: Market, uri: str, synthetic: bool) -> Cash | None:
         """Return the cash figures of a market, or None where it has no cash floor or the environment has no file.

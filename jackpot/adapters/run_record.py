@@ -45,9 +45,9 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def start_run(store: Store, run_id: str) -> None:
-    """Record when a run began, once: a retried first step changes nothing."""
-    store.put_new(_started_key(run_id), json_bytes({"started_at": _now().isoformat()}))
+def start_run(store: Store, run_id: str) -> bool:
+    """Record when a run began, once; False where it had begun already: a first step is tried again."""
+    return store.put_new(_started_key(run_id), json_bytes({"started_at": _now().isoformat()}))
 
 
 def run_record(store: Store, run_id: str, environment: str) -> Run:

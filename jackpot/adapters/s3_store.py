@@ -20,9 +20,9 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
         if client is None:
-            import boto3
+            from .aws import client as connect
 
-            client = boto3.client("s3")
+            client = connect("s3")
         self.client = client
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""

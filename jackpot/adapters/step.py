@@ -8,8 +8,9 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..canonical import json_bytes
 from ..errors import InputError, JackpotError
@@ -26,6 +27,38 @@ def emit(event: str, **fields: Any) -> None:
     print(MARK + json.dumps({"event": event, **fields}, ensure_ascii=True, allow_nan=False), flush=True)
 
 
+LAST_LINES = 12
+LONGEST_LINE = 300
+
+
+class _Tail:
+    """The end of what a step printed, for whoever is told that it failed."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def write(self, text: str) -> None:
+        self._text = (self._text + text)[-2 * LAST_LINES * LONGEST_LINE :]
+
+    def lines(self) -> list[str]:
+        said = (line.strip() for line in self._text.splitlines())
+        return [line[:LONGEST_LINE] for line in said if line and MARK not in line][-LAST_LINES:]
+
+
+class _Copy:
+    """A text stream that is written on, with a copy of it kept."""
+
+    def __init__(self, stream: TextIO, tail: _Tail) -> None:
+        self._stream, self._tail = stream, tail
+
+    def write(self, text: str) -> int:
+        self._tail.write(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def open_step(name: str, environment: str, run_id: str) -> Iterator[Places]:
     """Open an environment for a step; record a failure where the exit handler finds it, and end the step with it.
@@ -39,19 +72,28 @@ def open_step(name: str, environment: str, run_id: str) -> Iterator[Places]:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     places: Places | None = None
     started = time.perf_counter()
+    tail = _Tail()
     try:
-        places = open_places(environment)
-        yield places
+        with (
+            redirect_stdout(cast(TextIO, _Copy(sys.stdout, tail))),
+            redirect_stderr(cast(TextIO, _Copy(sys.stderr, tail))),
+        ):
+            places = open_places(environment)
+            yield places
     except Exception as error:
+        from ..steps.notify import redacted
+
         bad_input = isinstance(error, InputError)
         if not isinstance(error, JackpotError):
             traceback.print_exc()
+            tail.write("".join(traceback.format_exception_only(error)))
         failure = {
             "step": name,
             "run_id": run_id,
             "kind": "input" if bad_input else "failure",
-            "message": str(error) if isinstance(error, JackpotError) else f"{type(error).__name__}: {error}",
+            "message": redacted(str(error) if isinstance(error, JackpotError) else f"{type(error).__name__}: {error}"),
             "problems": [str(problem) for problem in error.problems] if isinstance(error, InputError) else [],
+            "log": [redacted(line) for line in tail.lines()],
         }
         emit("step-failed", **failure)
         if places is not None:
@@ -60,4 +102,17 @@ def open_step(name: str, environment: str, run_id: str) -> Iterator[Places]:
             except Exception:
                 traceback.print_exc()
         sys.exit(2 if bad_input else 1)
-    emit("step-done", step=name, run_id=run_id, seconds=round(time.perf_counter() - started, 3))
+    used = {"cpu_seconds": round(time.process_time(), 2), "memory_mib": peak_memory_mib()}
+    emit("step-done", step=name, run_id=run_id, seconds=round(time.perf_counter() - started, 3), **used)
+
+
+def peak_memory_mib() -> int | None:
+    """Return the most memory that this process has held; None where the system does not say.
+
+    Not `getrusage`, whose figure starts from that of the process it was forked from.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:")), None)

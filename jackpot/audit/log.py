@@ -29,6 +29,7 @@ Kind = Literal[
     "promotion",
     "rollback",
     "decision",
+    "decision_confirmation",
     "claim",
     "monitor_verdict",
     "replay",

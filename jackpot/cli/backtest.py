@@ -30,14 +30,17 @@ if TYPE_CHECKING:
 def command(market: str, history: str, as_of: str, environment: str, horizon: int, as_json: bool) -> int:
     """Back-test MARKET's demand model on the last fifth of its draws beside naive forecasts.
 
-    The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart.
+    The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart. The
+    model has the settings of the market's champion in this environment, where there is one.
     """
     from ..adapters.places import open_places
+    from ..adapters.settings import champions_tuning
     from ..evaluation.backtest import backtest
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
     from ..steps.preprocess import read_source
     from ..steps.weekly import week_in_memory
+    from .settings import words
 
     output = Output(as_json)
     day = resolve_as_of(as_of)
@@ -46,10 +49,12 @@ def command(market: str, history: str, as_of: str, environment: str, horizon: in
     with output.working(f"{loaded.market.title}: back-test"):
         source = read_source(loaded, history, places.read, places.environment.synthetic_allowed)
         week = week_in_memory(loaded, source, day)
-        result = backtest(week.history.draws, loaded.market, horizon=horizon).evaluation
+        tuning = champions_tuning(week, places)
+        result = backtest(week.history.draws, loaded.market, horizon=horizon, tuning=tuning).evaluation
     if as_json:
         output.json(summary(result))
         return 0
+    output.say(words(tuning))
     _print(result, loaded.market, output)
     for gate in result.gates:
         output.say(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.reason}")
@@ -93,4 +98,5 @@ def summary(result: Evaluation) -> dict[str, Any]:
         "model": {"name": result.model.name, **figures(result.model)},
         "baselines": {name: figures(score) for name, score in result.baselines.items()},
         "specials": result.specials.model_dump(),
+        "settings": result.tuning.settings if result.tuning else {},
     }

@@ -21,6 +21,17 @@ verbose = click.option(
 )
 
 
+def tuning(command: F) -> F:
+    """Add what a run that tunes takes: --tuning-trials and --tuning-seconds."""
+    seconds = click.option(
+        "--tuning-seconds", type=click.IntRange(1), default=600, show_default=True, help="Start no trial after these."
+    )
+    trials = click.option(
+        "--tuning-trials", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Settings to try."
+    )
+    return trials(seconds(command))
+
+
 def as_json(command: F) -> F:
     """Add what every command has: --json and -v."""
     json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")

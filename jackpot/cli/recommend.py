@@ -18,14 +18,17 @@ from .output import Output
 def command(market: str, history: str, as_of: str, cash: str, environment: str, as_json: bool) -> int:
     """Recommend a jackpot for MARKET's next draw, with a model fitted here and now.
 
-    The same figures as `jackpot run` gives where the registry has no champion; nothing is stored.
+    The same figures as `jackpot run` gives where the registry has no champion; where it has one, the model fitted here
+    has the champion's settings. Nothing is stored.
     """
     from ..adapters.places import open_places
+    from ..adapters.settings import champions_tuning
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
     from ..steps.preprocess import read_source
     from ..steps.weekly import recommend_in_memory, week_in_memory
     from .recommendation import show
+    from .settings import words
 
     output = Output(as_json)
     day = resolve_as_of(as_of)
@@ -34,11 +37,13 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
     with output.working(f"{loaded.market.title}: reading, fitting, back-testing, deciding"):
         source = read_source(loaded, history, places.read, places.environment.synthetic_allowed)
         week = week_in_memory(loaded, source, day)
-        decision, _ = recommend_in_memory(week, places.cash(loaded.market, cash, week.synthetic))
+        tuning = champions_tuning(week, places)
+        decision, _ = recommend_in_memory(week, places.cash(loaded.market, cash, week.synthetic), tuning)
     record = decision.recommendation
     if as_json:
         output.json(record.model_dump(mode="json"))
     else:
+        output.say(words(tuning))
         show(output, record, loaded.market.currency_decimals)
     output.next_step(f"jackpot run {market}  (with registry, report and records)")
     return 0 if record.status != "infeasible" else 1

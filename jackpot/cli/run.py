@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from ..adapters.kfp_local import LocalRun
     from ..adapters.places import Places
 
-PUBLISHED = ("recommendation.json", "metadata.json", "evaluation.json", "checks.json", "curve.csv", "history.csv")
+PUBLISHED = (
+    "recommendation.json",
+    "metadata.json",
+    "evaluation.json",
+    "gates.json",
+    "checks.json",
+    "curve.csv",
+    "history.csv",
+)
 
 
 @click.command("run")
@@ -27,9 +35,20 @@ PUBLISHED = ("recommendation.json", "metadata.json", "evaluation.json", "checks.
 @options.as_of
 @options.cash
 @options.environment
+@options.tuning
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the results [out/MARKET].")
 @options.as_json
-def command(market: str, history: str, as_of: str, cash: str, environment: str, out: Path | None, as_json: bool) -> int:
+def command(
+    market: str,
+    history: str,
+    as_of: str,
+    cash: str,
+    environment: str,
+    tuning_trials: int,
+    tuning_seconds: int,
+    out: Path | None,
+    as_json: bool,
+) -> int:
     """Run the weekly pipeline for MARKET on this machine: the very file that a cluster runs.
 
     Leaves recommendation.json, metadata.json, report.html and the tables behind them in --out.
@@ -50,14 +69,16 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
     target = out or Path("out") / loaded.market.market
     _writable(target)
     arguments = {
-        "market": _whole(market),
-        "history_uri": _whole(history),
+        "market": whole(market),
+        "history_uri": whole(history),
         "as_of": as_of,
-        "cash_uri": _whole(cash),
-        "environment": _whole(environment),
+        "cash_uri": whole(cash),
+        "environment": whole(environment),
+        "tuning_trials": tuning_trials,
+        "tuning_seconds": tuning_seconds,
     }
     log = places.root / "var" / "logs" / f"{loaded.market.market}-{os.getpid()}.log"
-    with _progress(output, loaded.market.title) as on_change:
+    with progress(output, f"{loaded.market.title}: weekly") as on_change:
         run = run_pipeline(
             COMPILED / "weekly.yaml",
             arguments,
@@ -66,7 +87,7 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
             on_line=(lambda line: click.echo(line, err=True, nl=False)) if output.verbose else None,
         )
     if not run.succeeded:
-        _explain(run)
+        explain(run)
     copied = _copy(places, run, target)
     record = Recommendation.model_validate_json((target / "recommendation.json").read_bytes())
     if as_json:
@@ -92,12 +113,13 @@ def _writable(folder: Path) -> None:
         ) from None
 
 
-def _whole(value: str) -> str:
+def whole(value: str) -> str:
     """A path that means the same in every step, wherever a step runs."""
     return str(Path(value).resolve()) if value and "://" not in value and Path(value).exists() else value
 
 
-def _progress(output: Output, title: str) -> Any:
+def progress(output: Output, title: str) -> Any:
+    """Show a run's steps as they start and finish."""
     from contextlib import contextmanager
 
     @contextmanager
@@ -119,13 +141,13 @@ def _progress(output: Output, title: str) -> Any:
                         mark = "" if step.status == "SUCCESS" else f" [red]{step.status.lower()}"
                         progress.update(tasks[step.name], completed=1, description=step.name + mark)
 
-            console.print(f"[bold]{title}[/bold]: weekly pipeline")
+            console.print(f"[bold]{title} pipeline[/bold]")
             yield on_change
 
     return shown()
 
 
-def _explain(run: LocalRun) -> None:
+def explain(run: LocalRun) -> None:
     """Raise what the failed step said."""
     failures = run.failures()
     inputs = [failure for failure in failures if failure["kind"] == "input"]

@@ -52,15 +52,13 @@ def command(
     address = host or settings.kfp_host
     if not address:
         raise InputError(Problem("where is Kubeflow? give --host", where=environment, field="kfp_host"))
-    arguments = {
-        "market": market,
-        "history_uri": history,
-        "as_of": as_of,
-        "cash_uri": cash,
-        "environment": settings.environment,
-    }
+    asked = {"history_uri": history, "as_of": as_of, "cash_uri": cash}
+    # Not every pipeline has each of these, and the server refuses what a pipeline has not.
+    given = {name: value for name, value in asked.items() if value}
+    arguments = {"market": market, "environment": settings.environment, **given}
+    account = settings.kfp_service_accounts.get(pipeline)
     with output.working(f"{pipeline} for {market} on {address}"):
-        run = submit(address, file, pipeline, f"{pipeline} {market}", arguments, timeout if wait else None)
+        run = submit(address, file, pipeline, f"{pipeline} {market}", arguments, timeout if wait else None, account)
     link = settings.run_link.format(run_id=run.run_id) if settings.run_link else run.link
     if as_json:
         output.json({"run_id": run.run_id, "state": run.state, "link": link})

@@ -17,9 +17,10 @@ import pandas as pd
 from ..demand.base import Array, OneStep
 from ..demand.common import SMALLEST_HISTORY, check_history, ordinary
 from ..demand.models import new_model
+from ..demand.settings import Settings
 from ..errors import InputError, Problem
 from ..market.schema import Market
-from ..records import Evaluation, Method, Residuals, Score, Skill, Specials, Uncertain, WorstDraw
+from ..records import Evaluation, Method, Residuals, Score, Skill, Specials, Tuning, Uncertain, WorstDraw
 from . import slices
 from .bootstrap import REPLICATIONS, SEED, interval, ratio_resamples
 from .calibration import calibration
@@ -47,11 +48,18 @@ class Backtest:
     frame: pd.DataFrame
 
 
-def backtest(draws: pd.DataFrame, market: Market, model_name: str | None = None, horizon: int = LONGEST) -> Backtest:
+def backtest(
+    draws: pd.DataFrame,
+    market: Market,
+    model_name: str | None = None,
+    horizon: int = LONGEST,
+    tuning: Tuning | None = None,
+) -> Backtest:
     """Back-test a demand model on the last `market.demand.test_share` of a history, up to `horizon` draws ahead.
 
-    Declared specials count in `specials` alone. Every figure is defined in docs/evaluation.md. Raise InputError where
-    training or test would be too short, or `horizon` is not 1 to 8.
+    Declared specials count in `specials` alone. Every figure is defined in docs/evaluation.md. The model has the
+    settings of `tuning`; without one, the default's. Raise InputError where training or test would be too short,
+    `horizon` is not 1 to 8, or `tuning` has seen draws of the test window.
     """
     name = model_name or market.demand.model
     new_model(name)
@@ -59,8 +67,10 @@ def backtest(draws: pd.DataFrame, market: Market, model_name: str | None = None,
         raise InputError(Problem("no such horizon", field="horizon", found=str(horizon), allowed=f"1 to {LONGEST}"))
     first = test_start(draws, market)
     check_history(draws)
+    settings = _settings(tuning, draws["draw_date"].iloc[first].strftime("%Y-%m-%d"))
     usual, train = ordinary(draws), draws.iloc[:first]
-    models = {other: new_model(other).fit(train, market) for other in dict.fromkeys((name, *BASELINES))}
+    forecasters = dict.fromkeys((name, *BASELINES))
+    models = {other: new_model(other, settings if other == name else None).fit(train, market) for other in forecasters}
     steps = {other: model.one_step_ahead(draws, market, first) for other, model in models.items()}
     window, counted = draws.iloc[first:], usual[first:]
     sales = window["sales"].to_numpy(float)
@@ -113,8 +123,25 @@ def backtest(draws: pd.DataFrame, market: Market, model_name: str | None = None,
         residuals=residuals(forecasts),
         worst=worst,
         worst_share=worst_share,
+        tuning=tuning,
     )
     return Backtest(evaluation, _frame(draws, first, steps[name]))
+
+
+def _settings(tuning: Tuning | None, first_test_date: str) -> Settings | None:
+    if tuning is None:
+        return None
+    if tuning.last_draw >= first_test_date:
+        raise InputError(
+            Problem(
+                "the settings were tuned on draws of the test window",
+                field="tuning.last_draw",
+                found=tuning.last_draw,
+                allowed=f"before {first_test_date}",
+                hint="tune again",
+            )
+        )
+    return Settings.of(tuning.settings)
 
 
 def test_start(draws: pd.DataFrame, market: Market) -> int:

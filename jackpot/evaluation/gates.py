@@ -28,9 +28,8 @@ def gates(
     """Return the verdict of each gate of the market file."""
     wanted = market.gates
     naive = min((baselines["naive"], baselines["seasonal_naive"]), key=lambda baseline: baseline.wmape_pct)
-    # A naive forecast without error (sales that never changed) is matched by any error under half a percent.
-    perfect = 0.0 if score.wmape_pct < 0.5 else -1.0
-    skill = 1 - score.wmape_pct / naive.wmape_pct if naive.wmape_pct > 0 else perfect
+    seed = baselines["log_log_ols"]
+    skill, skill_over_seed = (_skill(score, other) for other in (naive, seed))
     low, high = wanted.coverage_90_pct
     covered = score.coverage_90_pct if score.coverage_90_pct is not None else math.nan
     # A short window cannot tell a calibrated interval from another: the bounds widen by two standard errors.
@@ -42,6 +41,13 @@ def gates(
             must=f">= {wanted.smallest_skill_over_naive:g}",
             passed=skill >= wanted.smallest_skill_over_naive,
             reason=f"wMAPE {score.wmape_pct:.2f}% against {naive.wmape_pct:.2f}% of {naive.name}",
+        ),
+        Gate(
+            name="skill_over_log_log_ols",
+            value=skill_over_seed,
+            must=f">= {wanted.smallest_skill_over_log_log_ols:g}",
+            passed=skill_over_seed >= wanted.smallest_skill_over_log_log_ols,
+            reason=f"wMAPE {score.wmape_pct:.2f}% against {seed.wmape_pct:.2f}% of a straight line in the logs",
         ),
         Gate(
             name="coverage_90",
@@ -67,3 +73,10 @@ def gates(
             reason=f"{n_test} ordinary draws were forecast",
         ),
     )
+
+
+def _skill(score: Score, other: Score) -> float:
+    """Return 1 - wMAPE / the other's; a forecast without error is matched by any error under half a percent."""
+    if other.wmape_pct > 0:
+        return 1 - score.wmape_pct / other.wmape_pct
+    return 0.0 if score.wmape_pct < 0.5 else -1.0

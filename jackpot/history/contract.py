@@ -25,7 +25,14 @@ DRAW_COLUMNS: Final[dict[str, str]] = {
     "secondary_paid": "float64, currency: all other prizes really paid for this draw; NaN where unknown",
     "pool": "float64, currency: what the rollover pool held AFTER this draw; NaN where there is none or unknown",
 }
-"""Then, for each tier of the market that the source lists: `winners:<tier>` (Int64) and `paid:<tier>` (float64)."""
+"""Then, where the source has them, DRIVERS; then, for each tier of the market that the source lists,
+`winners:<tier>` (Int64) and `paid:<tier>` (float64)."""
+
+DRIVERS: Final[dict[str, str]] = {
+    "marketing": "float64, currency: marketing spend for this draw, set before its sales; NaN where unknown",
+    "sister_jackpot": "float64, currency: jackpot of a sister game on sale with this draw; 0 none, NaN where unknown",
+}
+"""What drives sales beside the jackpot and the calendar, and is known before them."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..market.schema import Columns, Market, PrizeColumns
 from .as_of import resolve_as_of
 from .cells import Bools, Fault, Floats, as_text, parse_dates, parse_numbers, shown
 from .checks import check_calendar, check_jackpots, check_prizes, check_sales_scale
-from .contract import DRAW_COLUMNS, History
+from .contract import DRAW_COLUMNS, DRIVERS, History
 from .findings import Findings
 from .source import Source
 from .table import Table, read_table
@@ -109,7 +109,8 @@ def _needs(names: Columns) -> Iterator[tuple[str, str]]:
     yield names.jackpot, "positive"
     for prizes in (names.jackpot_prizes, *names.tier_prizes.values()):
         yield from _prize_columns(prizes)
-    for money in (names.secondary_paid, names.pool, names.next_jackpot):
+    drivers = (getattr(names, name) for name in DRIVERS)
+    for money in (names.secondary_paid, names.pool, names.next_jackpot, *drivers):
         if money is not None:
             yield money, "optional"
     if names.draw is not None:
@@ -259,6 +260,9 @@ def _draws(
     else:
         draws["secondary_paid"] = unknown
     draws["pool"] = values[names.pool] if names.pool is not None else unknown
+    for name in DRIVERS:
+        if (column := getattr(names, name)) is not None:
+            draws[name] = values[column]
     for tier, (winners, paid) in tiers.items():
         draws[f"winners:{tier}"], draws[f"paid:{tier}"] = winners, paid
     return pd.DataFrame(draws)

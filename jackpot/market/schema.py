@@ -49,6 +49,15 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", examples=["englan
 RegimeT = TypeVar("RegimeT", bound="Regime")
 
 
+def _distinct(value: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("a weekday is listed twice")
+    return value
+
+
+Weekdays = Annotated[tuple[Weekday, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+
+
 class Regime(Section):
     """What holds from a date on."""
 
@@ -173,14 +182,7 @@ class JackpotRange(Section):
 class DrawDays(Regime):
     """The weekdays of draws from a date on."""
 
-    weekdays: tuple[Weekday, ...] = Field(strict=False, min_length=1, description="e.g. [wed, sat].")
-
-    @field_validator("weekdays")
-    @classmethod
-    def _distinct(cls, value: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("a weekday is listed twice")
-        return value
+    weekdays: Weekdays = Field(description="e.g. [wed, sat].")
 
 
 class Special(Section):
@@ -314,11 +316,15 @@ class Columns(Section):
     secondary_paid: str | None = Field(default=None, description="All secondary prizes, where not by tier.")
     pool: str | None = Field(default=None, description="What the rollover pool holds AFTER the draw.")
     next_jackpot: str | None = Field(default=None, description="The jackpot announced for the NEXT draw.")
+    marketing: str | None = Field(default=None, description="Marketing spend for this draw, set before its sales.")
+    sister_jackpot: str | None = Field(
+        default=None, description="The jackpot of a sister game on sale at the same time; 0 where there is none."
+    )
 
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """A column holds one thing."""
         holder: dict[str, str] = {}
-        for key in ("draw_date", "sales", "jackpot", "next_jackpot", "pool"):
+        for key in ("draw_date", "sales", "jackpot", "next_jackpot", "pool", "marketing", "sister_jackpot"):
             column = getattr(self, key)
             if column is not None and holder.setdefault(column, key) != key:
                 yield (key,), f"column {column!r} is said to hold both `{holder[column]}` and `{key}`"
@@ -369,6 +375,15 @@ class Demand(Section):
     )
 
 
+class Planned(Section):
+    """What is planned for the draws to come, where the history tells what it was in the past."""
+
+    marketing: Money | None = Field(default=None, description="Marketing spend a draw; none: that of the last draw.")
+    sister_jackpot: Money | None = Field(
+        default=None, description="The sister game's jackpot; none: that beside the last draw."
+    )
+
+
 class Gates(Section):
     """What a model must show in the back-test before it is registered."""
 
@@ -379,6 +394,22 @@ class Gates(Section):
         default=(75.0, 99.5), strict=False, description="The 90% interval covers between these percentages."
     )
     smallest_test_draws: Annotated[int, Field(ge=1)] = 8
+    smallest_skill_over_log_log_ols: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.0, description="The same over a straight line in the logs of sales and jackpot, by least squares."
+    )
+    largest_warned_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.05, description="Warnings and quarantined rows, as a share of the rows read."
+    )
+    false_promotion_rate: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.05, description="How often a challenger no better than the champion may seem to be."
+    )
+    largest_value_loss: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1,
+        description="Of the draw's expected value, in the champion's eyes, by announcing what the challenger would.",
+    )
+    refresh_after_draws: Annotated[int, Field(ge=1)] = Field(
+        default=26, description="Parameters fitted anew with the champion's settings may follow it after so many draws."
+    )
 
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """The two percentages are a range."""
@@ -396,13 +427,42 @@ class Decision(Section):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
 
 
+class Governance(Section):
+    """What it takes to change the model in use."""
+
+    four_eyes: bool = Field(
+        default=False,
+        description="Whether whoever trained a model may not approve it, and a decision needs a second person.",
+    )
+    approval_days: Annotated[int, Field(ge=1, le=90)] = Field(
+        default=7, description="A request for approval expires after so many days."
+    )
+
+
 class Schedule(Section):
     """When the weekly pipeline runs, in the market's time zone."""
 
-    weekday: Weekday = "mon"
+    weekdays: Weekdays | None = Field(
+        default=None, description="Each run recommends the next draw. Left out: the day after each draw."
+    )
     time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["06:00"])] = "06:00"
     deadline_hours_before_draw: Annotated[float, Field(ge=0, le=336)] = 48.0
     enabled: bool = True
+
+
+class Monitoring(Section):
+    """What follows when the model in use no longer holds."""
+
+    baseline_draws: Annotated[int, Field(ge=52, le=208)] = Field(
+        default=104, description="Draws before the model was trained that its errors are held against."
+    )
+    retrain_cooldown_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        default=28, description="Days between the beginnings of two retrainings, at least."
+    )
+    retrains_a_year: Annotated[int, Field(ge=0, le=366)] = Field(default=6, description="At most, within 365 days.")
+    tuning_trials: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=40, description="Settings that a retraining tries; a normal week keeps the champion's."
+    )
 
 
 class Break(Section):
@@ -459,9 +519,12 @@ class Market(Section):
     cash: Cash | None = None
     history: HistorySource = Field(default_factory=HistorySource)
     demand: Demand = Field(default_factory=Demand)
+    planned: Planned = Field(default_factory=Planned)
     gates: Gates = Field(default_factory=Gates)
     decision: Decision = Field(default_factory=Decision)
+    governance: Governance = Field(default_factory=Governance)
     schedule: Schedule = Field(default_factory=Schedule)
+    monitoring: Monitoring = Field(default_factory=Monitoring)
     simulation: Simulation | None = None
 
     @field_validator("prices")
@@ -503,6 +566,9 @@ class Market(Section):
                 )
         for name in sorted(set(self.history.columns.tier_prizes) - {tier.name for tier in self.game.tiers}):
             yield ("history", "columns", "tier_prizes", name), f"game.tiers has no tier of the name {name!r}"
+        for name in ("marketing", "sister_jackpot"):
+            if getattr(self.planned, name) is not None and getattr(self.history.columns, name) is None:
+                yield ("planned", name), f"what it does is learned from a history: name history.columns.{name} too"
         if self.history.uri == "synthetic" and self.simulation is None:
             yield ("history", "uri"), "history.uri is `synthetic`, so a section `simulation` is needed"
 

@@ -118,17 +118,26 @@ history:
     # draw: number
     # pool: pool                # rollover: what the pool holds AFTER the draw
     # next_jackpot: next        # announced for the NEXT draw, where the file says so
+    # marketing: spend          # marketing spend for this draw, set before its sales
+    # sister_jackpot: other     # jackpot of a sister game on sale with this draw; 0 where there is none
+
+# What is planned for the draws to come, where the history has such columns; left out: as at the last draw.
+# planned: {marketing: 250_000, sister_jackpot: 8_000_000}
 
 # Settings with defaults that serve every market shipped; see docs/market-files.md.
 # demand: {model: spline, test_share: 0.2}
+# governance: {four_eyes: false, approval_days: 7}
 # gates: {smallest_skill_over_naive: 0.0, coverage_90_pct: [75, 99.5], smallest_test_draws: 8}
 # decision: {horizon_draws: 52, samples: 1000, near_optimal_share: 0.01, seed: 20_260_101}
 
 # When the weekly pipeline runs, in the time zone above.
 schedule:
-  weekday: mon
+  weekdays: [mon] # left out: the day after each draw
   time: "06:00"
   deadline_hours_before_draw: 48
+
+# What follows when the model in use no longer holds; see docs/monitoring.md.
+# monitoring: {baseline_draws: 104, retrain_cooldown_days: 28, retrains_a_year: 6, tuning_trials: 40}
 
 # The known truth behind the synthetic history; remove it once `history.uri` names real draws.
 simulation:

@@ -13,6 +13,8 @@ from ..records import Evaluation, Record
 
 CARD: Final = "card.md"
 """The model card, beside the model's own files."""
+TUNING: Final = "tuning.json"
+"""Where the model's settings come from, beside its own files; it is not there where they are the default's."""
 
 
 class Standing(Record):
@@ -20,6 +22,10 @@ class Standing(Record):
 
     standing: Literal["champion", "candidate"]
     version: str | None
+    degraded: str | None = None
+    """What was out of reach when it was settled."""
+    held: str | None = None
+    """Why it may not decide: it only tells what is to be expected of the last jackpot."""
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,32 @@ from pathlib import Path
 from ..canonical import json_bytes, sha256, write_atomically
 from ..cash import Cash, CashOutlook
 from ..decision.contract import Decision
-from ..records import InputHashes, ModelNote, Recommendation
+from ..records import Circumstances, InputHashes, ModelNote, Recommendation
 from ..store import Store
 from .model_in_use import ModelInUse
 from .week import Week
 
 
 def optimise(
-    week: Week, in_use: ModelInUse, cash: Cash | None, restricted: Store, *, recommendation: Path, curve: Path
+    week: Week,
+    in_use: ModelInUse,
+    cash: Cash | None,
+    restricted: Store,
+    *,
+    recommendation: Path,
+    curve: Path,
+    stopped: str | None = None,
 ) -> Decision:
-    """Decide, and leave the recommendation and its curve; cash figures go to the restricted store alone."""
+    """Decide, and leave the recommendation and its curve; cash figures go to the restricted store alone.
+
+    `stopped` says why the monitor lets the model decide nothing; then, and where its standing forbids it, the last
+    jackpot is kept, or the nearest that is allowed.
+    """
     from ..report.tables import curve_csv
 
-    decision = decide_week(week, in_use, cash)
+    degraded, stopped = in_use.standing.degraded, stopped or in_use.standing.held
+    circumstances = Circumstances(degraded=degraded, stopped=stopped) if degraded or stopped else None
+    decision = decide_week(week, in_use, cash, circumstances)
     data = decision.recommendation.to_bytes()
     if cash is not None:
         restricted.put_new(f"cash/{week.market.market}/{cash.sha256}.json", cash.data)
@@ -31,11 +44,14 @@ def optimise(
     return decision
 
 
-def decide_week(week: Week, in_use: ModelInUse, cash: Cash | None) -> Decision:
+def decide_week(
+    week: Week, in_use: ModelInUse, cash: Cash | None, circumstances: Circumstances | None = None
+) -> Decision:
     """Return the decision for the first draw on or after the week's day."""
     from ..decision.recommend import decide
     from ..demand.models import new_model
     from ..demand.storage import load_model, model_hash
+    from .explaining import explain_week
 
     market, draws = week.market, week.history.draws
     model = load_model(in_use.files)
@@ -47,6 +63,7 @@ def decide_week(week: Week, in_use: ModelInUse, cash: Cash | None) -> Decision:
         coverage_90_pct=evaluation.model.coverage_90_pct or 0.0,
         extrapolated=False,
     )
+    demand = model.condition(draws, market)
     inputs = InputHashes(
         snapshot=week.checks.snapshot,
         market_file=week.checks.market_file,
@@ -54,17 +71,20 @@ def decide_week(week: Week, in_use: ModelInUse, cash: Cash | None) -> Decision:
         warnings=sha256(json_bytes(list(week.checks.warnings))),
         cash_figures=cash.sha256 if cash is not None else None,
     )
-    return decide(
+    decision = decide(
         market,
         replace(week.history, problems=()),  # they are in the checks, as records tell them
-        model.condition(draws, market),
+        demand,
         new_model("log_log_ols").fit(draws, market).condition(draws, market),
         note,
         inputs,
         week.as_of,
         cash,
         warnings=week.checks.warnings,
+        circumstances=circumstances,
     )
+    explanation = explain_week(week, model, demand, decision.recommendation)
+    return replace(decision, recommendation=decision.recommendation.model_copy(update={"explanation": explanation}))
 
 
 def outlook_key(market: str, recommendation_sha256: str) -> str:

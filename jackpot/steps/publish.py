@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..audit import AuditLog
 from ..canonical import json_bytes, sha256, write_atomically
 from ..lineage import CodeVersion, recommendation_prefix
 from ..records import Metadata, Recommendation
@@ -16,6 +17,7 @@ from ..report.contract import ReportInputs
 from ..store import MissingObjectError, Store
 from .model_in_use import ModelInUse, Standing
 from .optimise import outlook_key, read_outlook
+from .state import keep_state
 from .week import Week
 
 
@@ -36,8 +38,10 @@ def publish(
     run: Run,
     store: Store,
     restricted: Store,
+    log: AuditLog,
     *,
     evaluation: Path,
+    gates: Path,
     forecasts: Path,
     recommendation: Path,
     curve: Path,
@@ -47,7 +51,9 @@ def publish(
     """Publish a recommendation and return the prefix under which everything about it lies.
 
     Under `recommendations/<market>/<draw>/<snapshot>/<recommendation>/` each file is written once and never changed,
-    but for metadata.json, which tells of the latest run that gave these bytes (each run keeps its own under runs/).
+    but for metadata.json and gates.json, which tell of the latest run that gave these bytes (each run keeps its own
+    under runs/).
+    The market's log says once of each recommendation what it is and which files, by their hashes, belong to it.
     The report with cash figures goes to the restricted store, the dashboard's form of it without them to `dashboard`.
     """
     from ..report import html, markdown
@@ -71,7 +77,7 @@ def publish(
         cash=outlook,
     )
     prefix = recommendation_prefix(record.market, record.draw_date, record.metadata.snapshot, identity)
-    for name, content in {
+    files = {
         "recommendation.json": data,
         "evaluation.json": evaluation.read_bytes(),
         "checks.json": week.checks.to_bytes(),
@@ -79,15 +85,35 @@ def publish(
         "history.csv": forecasts.read_bytes(),
         "market.yaml": week.market_data,
         **{f"model/{name}": content for name, content in in_use.files.items()},
-    }.items():
-        store.put_new(f"{prefix}/{name}", content)
+        "model/evaluation.json": in_use.evaluation.to_bytes(),
+    }
+    for name, content in files.items():
+        if not store.put_new(f"{prefix}/{name}", content):
+            files[name] = store.read(f"{prefix}/{name}")
+    keep_state(week, in_use.files, store)
     restricted.replace(f"{prefix}/report.html", html(inputs))
     public = replace(inputs, cash=None)
     write_atomically(dashboard, html(public))
     write_atomically(summary, markdown(public).encode())
     # Last, and in this order: who finds the run's result finds all of the above.
-    store.replace(f"{prefix}/metadata.json", metadata.to_bytes())
-    store.replace(f"runs/{run.run_id}/metadata.json", metadata.to_bytes())
+    for name, content in {"gates.json": gates.read_bytes(), "metadata.json": metadata.to_bytes()}.items():
+        store.replace(f"{prefix}/{name}", content)
+        store.replace(f"runs/{run.run_id}/{name}", content)
+    log.append(
+        "recommendation",
+        f"{record.draw_date}/{identity}",
+        at=metadata.finished_at,
+        by=f"run:{run.run_id}",
+        body={
+            "draw_date": record.draw_date,
+            "status": record.status,
+            "jackpot": record.jackpot,
+            "prefix": prefix,
+            "files": {name: sha256(content) for name, content in files.items()},
+            "metadata": metadata.model_dump(mode="json"),
+        },
+        once=True,
+    )
     result = {"market": record.market, "draw_date": record.draw_date, "status": record.status, "prefix": prefix}
     store.replace(f"recommendations/{record.market}/{record.draw_date}/latest.json", json_bytes(result))
     store.replace(f"runs/{run.run_id}/result.json", json_bytes(result))

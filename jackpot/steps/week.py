@@ -42,21 +42,26 @@ class Week:
 
 def read_week(market_file: Path, snapshot: Path, checks: Path) -> Week:
     """Return the week that preprocess left; raise JackpotError where snapshot and record do not belong together."""
-    from ..history.snapshot import read_quarantine, read_snapshot
-    from ..market.loading import parse_market
-
     record = Checks.model_validate_json(checks.read_bytes())
     data, market_data = snapshot.read_bytes(), market_file.read_bytes()
     if (sha256(data), sha256(market_data)) != (record.snapshot, record.market_file):
         raise JackpotError("snapshot, market file and checks.json are not of one preprocess step: their hashes differ")
-    market = parse_market(market_data, f"{record.market}.yaml")
+    return week_of(market_data, data, record)
+
+
+def week_of(market_data: bytes, snapshot_data: bytes, checks: Checks) -> Week:
+    """Return the week in these bytes; raise InputError where they are no market file or no snapshot of the market."""
+    from ..history.snapshot import read_quarantine, read_snapshot
+    from ..market.loading import parse_market
+
+    market = parse_market(market_data, f"{checks.market}.yaml")
     history = History(
         market=market,
-        draws=read_snapshot(data, market),
+        draws=read_snapshot(snapshot_data, market),
         problems=(),
         quarantined=read_quarantine(b""),
-        source_uri=record.source_uri,
-        source_version=record.source_version,
-        next_jackpot=record.next_jackpot,
+        source_uri=checks.source_uri,
+        source_version=checks.source_version,
+        next_jackpot=checks.next_jackpot,
     )
-    return Week(market, history, record, market_data, data)
+    return Week(market, history, checks, market_data, snapshot_data)

@@ -9,6 +9,7 @@ from ..canonical import sha256
 from ..decision.contract import Decision
 from ..history.source import Source
 from ..market.loading import LoadedMarket
+from ..records import Tuning
 from .model_in_use import ModelInUse, Standing
 from .optimise import decide_week
 from .preprocess import checks_of
@@ -29,13 +30,18 @@ def week_in_memory(market: LoadedMarket, source: Source, as_of: dt.date | None) 
     return Week(market.market, history, checks_of(history, market, sha256(data), as_of), market.data, data)
 
 
-def recommend_in_memory(week: Week, cash: Cash | None) -> tuple[Decision, Backtest]:
-    """Fit, back-test and decide: the same bytes as the pipeline gives where there is no champion yet."""
+def recommend_in_memory(week: Week, cash: Cash | None, tuning: Tuning | None = None) -> tuple[Decision, Backtest]:
+    """Fit, back-test and decide: the same bytes as the pipeline gives where there is no champion yet.
+
+    The model has the settings of `tuning`; without one, the default's.
+    """
     from ..demand.models import new_model
+    from ..demand.settings import Settings
     from ..demand.storage import model_files
     from ..evaluation.backtest import backtest
 
-    model = new_model(week.market.demand.model).fit(week.history.draws, week.market)
-    test = backtest(week.history.draws, week.market)
+    settings = Settings.of(tuning.settings) if tuning else None
+    model = new_model(week.market.demand.model, settings).fit(week.history.draws, week.market)
+    test = backtest(week.history.draws, week.market, tuning=tuning)
     candidate = ModelInUse.of(model_files(model), test.evaluation, Standing(standing="candidate", version=None))
     return decide_week(week, candidate, cash), test

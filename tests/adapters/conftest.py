@@ -30,7 +30,7 @@ SERVER_PORTS = (
 def free_port() -> int:
     """Return a port that is free, and free 10,000 above it, where the server listens for its own parts."""
     while True:
-        port = random.randrange(20_000, 50_000)  # noqa: S311
+        port = random.randrange(20_000, 50_000)
         try:
             for each in (port, port + 10_000):
                 with socket.socket() as probe:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jackpot.adapters.mlflow_registry import MlflowRegistry
-from jackpot.errors import JackpotError
+from jackpot.errors import InputError, JackpotError
 
 pytestmark = pytest.mark.xdist_group("mlflow")
 
@@ -31,27 +31,36 @@ def test_a_market_without_versions_has_no_champion(registry: MlflowRegistry) -> 
     assert registry.champion("nowhere") is None
 
 
-def test_the_first_is_champion_where_the_place_allows_it_and_later_ones_challenge(registry: MlflowRegistry) -> None:
-    assert registry.register("first", log(registry, "first", A), A, {}, bootstrap=True) == ("v1", "champion")
-    assert registry.register("first", log(registry, "first", B), B, {}, bootstrap=True) == ("v2", "challenger")
-    champion = registry.champion("first")
+def register(registry: MlflowRegistry, name: str, sha256: str, **tags: str) -> str:
+    return registry.register(name, log(registry, name, sha256), sha256, tags)
+
+
+def test_versions_are_numbered_and_loaded_whole(registry: MlflowRegistry) -> None:
+    assert registry.versions("first") == []
+    assert [register(registry, "first", each, as_of="2026-01-01") for each in (A, B)] == ["v1", "v2"]
+    loaded = registry.load("first", "v2")
+    assert (loaded.version, loaded.sha256, loaded.as_of) == ("v2", B, "2026-01-01")
+    assert loaded.files == {"model.json": B.encode(), "evaluation.json": b"{}"}
+    assert [(note.version, note.sha256) for note in registry.versions("first")] == [("v1", A), ("v2", B)]
+    with pytest.raises(InputError, match="no such version"):
+        registry.load("first", "v3")
+
+
+def test_aliases_move_and_go(registry: MlflowRegistry) -> None:
+    for each in (A, B):
+        register(registry, "aliased", each)
+    registry.set_aliases("aliased", {"champion": "v1", "challenger": "v2", "previous": None})
+    champion = registry.champion("aliased")
     assert champion is not None
-    assert (champion.version, champion.sha256) == ("v1", A)
-    assert champion.files == {"model.json": A.encode(), "evaluation.json": b"{}"}
+    assert champion.version == "v1"
+    registry.set_aliases("aliased", {"champion": "v2", "previous": "v1", "challenger": None})
+    assert [note.aliases for note in registry.versions("aliased")] == [("previous",), ("champion",)]
 
 
-def test_nothing_becomes_champion_unasked_elsewhere(registry: MlflowRegistry) -> None:
-    assert registry.register("strict", log(registry, "strict", A), A, {}, bootstrap=False) == ("v1", "challenger")
-    assert registry.champion("strict") is None
-
-
-def test_the_same_model_keeps_its_version(registry: MlflowRegistry) -> None:
-    for _ in range(2):
-        assert registry.register("same", log(registry, "same", A), A, {}, bootstrap=True) == ("v1", "champion")
-    for _ in range(2):
-        assert registry.register("same", log(registry, "same", C), C, {}, bootstrap=True) == ("v2", "challenger")
-    assert registry.register("same", log(registry, "same", B), B, {}, bootstrap=True) == ("v3", "challenger")
-    assert registry.register("same", log(registry, "same", C), C, {}, bootstrap=True) == ("v2", "challenger")
+def test_the_same_model_keeps_its_version_while_its_gates_are_the_same(registry: MlflowRegistry) -> None:
+    assert [register(registry, "same", each) for each in (A, A, C, C, B, C)] == ["v1", "v1", "v2", "v2", "v3", "v2"]
+    judged = [register(registry, "judged", A, gates=gates) for gates in ("x", "x", "y", "x")]
+    assert judged == ["v1", "v1", "v2", "v1"]
 
 
 def test_pages_lie_beside_the_run_and_in_no_model(registry: MlflowRegistry, tmp_path: Path) -> None:
@@ -82,11 +91,14 @@ def test_a_champion_whose_files_are_gone_is_an_error_and_not_a_missing_champion(
 ) -> None:
     import shutil
 
-    registry.register("gone", log(registry, "gone", A), A, {}, bootstrap=True)
+    register(registry, "gone", A)
+    registry.set_aliases("gone", {"champion": "v1"})
     assert registry._artifacts is not None
     shutil.rmtree(registry._artifacts / "gone")
     with pytest.raises(JackpotError, match="champion v1 of gone cannot be loaded"):
         registry.champion("gone")
+    with pytest.raises(JackpotError, match="v1 of gone cannot be loaded"):
+        registry.load("gone", "v1")
 
 
 def test_processes_that_open_a_new_registry_at_once_all_can(tmp_path: Path) -> None:

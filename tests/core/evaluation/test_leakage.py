@@ -203,7 +203,7 @@ def test_what_is_fitted_sees_the_training_window_alone(monkeypatch: pytest.Monke
             return self.model.fit(CURRENT[0], market)
 
     honest = evaluation.new_model
-    monkeypatch.setattr(evaluation, "new_model", lambda name: Leaky(honest(name)))
+    monkeypatch.setattr(evaluation, "new_model", lambda name, settings=None: Leaky(honest(name, settings)))
     assert window_leaks("spline")
 
 

@@ -63,7 +63,7 @@ def problems(data):
         ("price: 2.50", "price: 1e999", "prices[0].price", "not finite"),
         ("price: 2.50", "price: true", "prices[0].price", "a number is expected"),
         ("country: GB", "country: gb", "country", '"GB"'),
-        ("weekday: mon", "weekday: Monday", "schedule.weekday", "did you mean mon?"),
+        ("weekdays: [mon]", "weekdays: [Monday]", "schedule.weekdays[0]", "did you mean mon?"),
         ("weekdays: [sat]", "weekdays: [sat, Saturday]", "calendar.draw_days[0].weekdays[1]", "did you mean sat?"),
         ("payout: per_winner", "payout: per winner", "game.payout", "did you mean per_winner?"),
         ('time: "06:00"', "time: 6:00", "schedule.time", '"06:00"'),

@@ -1,0 +1,6 @@
+"""Approval: a model is promoted once a person who may has said yes to that very model, on evidence, in time."""
+
+from .requests import AnsweredError, answer, answer_of, approved, pending, request, unpromoted
+from .rules import Rules
+
+__all__ = ["AnsweredError", "Rules", "answer", "answer_of", "approved", "pending", "request", "unpromoted"]

@@ -1,0 +1,48 @@
+"""Who may answer a market's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from ..errors import InputError, Problem
+
+EVERY_MARKET: Final = "*"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Who may approve, as patterns of identities (`alice`, `local:*`), and whether whoever trained may."""
+
+    market: str
+    approvers: tuple[str, ...]
+    four_eyes: bool
+
+    @classmethod
+    def of(cls, market: str, approvers: Mapping[str, tuple[str, ...]], four_eyes: bool) -> Rules:
+        """Return a market's rules: those of its own name, else of `*`."""
+        return cls(market, approvers.get(market, approvers.get(EVERY_MARKET, ())), four_eyes)
+
+    def check(self, by: str, trained_by: str) -> None:
+        """Raise InputError where `by` may not answer a request for a model that `trained_by` trained."""
+        if not any(fnmatchcase(by, pattern) for pattern in self.approvers):
+            raise InputError(
+                Problem(
+                    f"this identity may not answer for {self.market}",
+                    field=f"approvers.{self.market}",
+                    found=by,
+                    allowed=", ".join(self.approvers) or "nobody yet",
+                    hint="the environment file says who may",
+                )
+            )
+        if self.four_eyes and by == (trained_by or by):
+            raise InputError(
+                Problem(
+                    f"{self.market} asks for four eyes: whoever trained a model may not answer for it",
+                    field="governance.four_eyes",
+                    found=f"trained by {trained_by}" if trained_by else "who trained it is not recorded",
+                    allowed="another approver",
+                )
+            )

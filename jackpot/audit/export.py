@@ -1,0 +1,102 @@
+"""One zip for a regulator: the whole chain, what was recommended in a period with all it rests on, and a verifier."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from ..canonical import json_bytes, sha256
+from ..errors import JackpotError
+from ..store import MissingObjectError, Store
+from .log import AuditLog, Entry
+
+VERIFIER: Final = Path(__file__).with_name("verifier.py")
+README: Final = """Audit log of {market}: recommendations from {first} to {last}
+
+records/, heads/       the whole log, record by record, with its signed heads: a part of a chain proves nothing
+index.csv              the records of the period as a table
+recommendations/       each recommendation of the period: recommendation.json, metadata.json, the market file, checks,
+                       evaluation, the tables behind the report, and the model
+snapshots/             the draws that they rest on (Parquet)
+verify.py              checks all of this with nothing but Python: python verify.py [--key FILE]
+manifest.json          the SHA-256 of every file
+
+Cash figures are no part of it; a recommendation names the cash file that it used by hash.
+To compute a recommendation anew: jackpot replay recommendations/.../recommendation.json
+"""
+
+
+def export(log: AuditLog, store: Store, first: dt.date, last: dt.date) -> bytes:
+    """Return the zip of a market's log with the records written from `first` to `last` (UTC), the same bytes each time.
+
+    Raises JackpotError where the log is damaged, or a file of a recommendation is missing or not the one recorded.
+    """
+    faults = log.verify()
+    if faults:
+        raise JackpotError(f"the audit log of {log.market} is damaged at record {faults[0].number}: {faults[0].what}")
+    entries = list(log.entries())
+    records, heads = log.contents()
+    period = [entry for entry in entries if first.isoformat() <= entry.at[:10] <= last.isoformat()]
+    files = {**{f"records/{key}": data for key, data in records.items()}}
+    files |= {f"heads/{key}": data for key, data in heads.items()}
+    files["README.txt"] = README.format(market=log.market, first=first, last=last).encode()
+    files["index.csv"] = _index(period)
+    files["verify.py"] = VERIFIER.read_bytes()
+    for entry in period:
+        if entry.kind == "recommendation":
+            files |= recommendation_files(entry, store)
+    manifest = {
+        "market": log.market,
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "count": len(records),
+        "last_record": sha256(records[max(records)]) if records else None,
+        "files": {name: sha256(data) for name, data in files.items()},
+    }
+    return _zip({**files, "manifest.json": json_bytes(manifest)})
+
+
+def recommendation_files(entry: Entry, store: Store) -> dict[str, bytes]:
+    """Return a recorded recommendation's files and its snapshot by key, each the very bytes that were recorded.
+
+    Raises JackpotError, naming the file, where one is missing or was changed.
+    """
+    body: dict[str, Any] = entry.body
+    metadata = body["metadata"]
+    named = {f"{body['prefix']}/{name}": sha for name, sha in body["files"].items()}
+    named[metadata["snapshot_uri"]] = metadata["inputs"]["snapshot"]
+    files = {}
+    for key, recorded in named.items():
+        try:
+            files[key] = store.read(key)
+        except MissingObjectError:
+            raise JackpotError(f"record {entry.number} of {entry.market}: {store.uri(key)} is missing") from None
+        if sha256(files[key]) != recorded:
+            raise JackpotError(f"record {entry.number} of {entry.market}: {store.uri(key)} was changed")
+    return {**files, f"{body['prefix']}/metadata.json": json_bytes(metadata)}
+
+
+def _index(entries: list[Entry]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("number", "at", "kind", "subject", "by", "said"))
+    for entry in entries:
+        told = {name: entry.body[name] for name in ("verdict", "jackpot", "reason", "result") if name in entry.body}
+        said = "; ".join(f"{name}: {value}" for name, value in told.items())
+        writer.writerow((entry.number, entry.at, entry.kind, entry.subject, entry.by, said))
+    return text.getvalue().encode()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    """Return a zip whose bytes depend on the files alone: no time of day, and stored as they are."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            archive.writestr(info, files[name])
+    return buffer.getvalue()

@@ -1,0 +1,157 @@
+"""jackpot audit: read, verify and export a market's audit log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from ..audit.log import Kind
+from . import options
+from .output import Output, table
+
+first = click.option("--from", "first", default="", metavar="DATE", help="Records from this day on (UTC).")
+last = click.option("--to", "last", default="", metavar="DATE", help="Records to this day, and of it.")
+
+
+@click.group("audit")
+def command() -> None:
+    """Read, verify and export a market's append-only log. Every command takes --json."""
+
+
+@command.command("show")
+@options.market
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="Of this kind alone.")
+@click.option("--number", type=click.IntRange(1), help="One record, whole.")
+@first
+@last
+@options.environment
+@options.as_json
+def show(
+    market: str, kind: Kind | None, number: int | None, first: str, last: str, environment: str, as_json: bool
+) -> int:
+    """Show MARKET's records, oldest first."""
+    from ..adapters.places import open_places
+    from ..market.loading import load_market
+
+    output = Output(as_json)
+    begin, end = _period(first, last)
+    name = load_market(market).market.market
+    entries = [
+        entry
+        for entry in open_places(environment).audit(name).entries(*([kind] if kind else []))
+        if begin.isoformat() <= entry.at[:10] <= end.isoformat() and number in (None, entry.number)
+    ]
+    if as_json:
+        output.json([entry.model_dump(mode="json") for entry in entries])
+        return 0
+    if number is not None and entries:
+        output.say(json.dumps(entries[0].model_dump(mode="json"), indent=2, ensure_ascii=False))
+        return 0
+    from rich.markup import escape
+
+    rows = table("number", "at", "kind", "subject", "by", numbers_from=6)
+    for entry in entries:
+        subject = entry.subject if len(entry.subject) <= 48 else f"{entry.subject[:47]}…"
+        rows.add_row(str(entry.number), entry.at[:16], entry.kind, escape(subject), escape(entry.by))
+    output.results.print(rows)
+    output.next_step(f"jackpot audit show {market} --number N for one record; jackpot audit verify {market}")
+    return 0
+
+
+@command.command("verify")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.option("--files", is_flag=True, help="Check the files of every recommendation too, against their hashes.")
+@options.environment
+@options.as_json
+def verify(markets: tuple[str, ...], files: bool, environment: str, as_json: bool) -> int:
+    """Find every changed, removed, reordered or cut-off record of MARKET; without MARKET, of every market."""
+    from ..adapters.places import open_places
+    from ..market.loading import known_markets, load_market
+
+    output = Output(as_json)
+    places = open_places(environment)
+    found = []
+    for name in [load_market(each).market.market for each in markets] or known_markets():
+        log = places.audit(name)
+        faults = [{"number": fault.number, "what": fault.what} for fault in log.verify()]
+        if files and not faults:
+            faults = _file_faults(log, places.store)
+        count = len(log.contents()[0])
+        found.append({"market": name, "records": count, "faults": faults})
+        state = f"[red]damaged at record {faults[0]['number']}[/]" if faults else "[green]whole[/]"
+        if not as_json:
+            output.results.print(f"{state}  [bold]{name}[/]  {count} records")
+            for fault in faults:
+                output.say(f"  record {fault['number']}: {fault['what']}")
+    if as_json:
+        output.json(found)
+    bad = [each for each in found if each["faults"]]
+    if bad:
+        output.next_step("restore the log from its bucket's versions or a back-up; nothing is added to it until then")
+    return 1 if bad else 0
+
+
+@command.command("export")
+@options.market
+@first
+@last
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The zip [MARKET-audit-FROM-TO.zip].")
+@options.environment
+@options.as_json
+def export(market: str, first: str, last: str, out: Path | None, environment: str, as_json: bool) -> int:
+    """Write one zip for a regulator: MARKET's log, what was recommended with its inputs, approvals, a verifier."""
+    from ..adapters.places import open_places
+    from ..audit.export import export as export_log
+    from ..canonical import sha256, write_once
+    from ..errors import InputError, Problem
+    from ..market.loading import load_market
+
+    output = Output(as_json)
+    begin, end = _period(first, last)
+    name = load_market(market).market.market
+    places = open_places(environment)
+    log = places.audit(name)
+    days = [entry.at[:10] for entry in log.entries()]
+    if not days:
+        raise InputError(Problem(f"the audit log of {name} is empty", hint=f"jackpot run {market} begins it"))
+    begin, end = max(begin, dt.date.fromisoformat(min(days))), min(end, dt.date.fromisoformat(max(days)))
+    data = export_log(log, places.store, begin, end)
+    path = out or Path(f"{name}-audit-{begin}-{end}.zip")
+    try:
+        written = write_once(path, data, 0o600) or path.read_bytes() == data
+    except OSError as error:
+        raise InputError(Problem(f"nothing can be written there: {error.strerror}", where=str(path))) from None
+    if not written:
+        raise InputError(Problem("there is another file already", where=str(path), hint="choose another with --out"))
+    if as_json:
+        output.json({"path": str(path), "sha256": sha256(data), "bytes": len(data), "from": str(begin), "to": str(end)})
+    output.say(f"wrote {path} ({len(data):,} bytes, SHA-256 {sha256(data)})")
+    output.next_step(f"unzip {path} and run: python verify.py --key FILE")
+    return 0
+
+
+def _period(first: str, last: str) -> tuple[dt.date, dt.date]:
+    from ..errors import InputError, Problem
+    from ..history.as_of import resolve_as_of
+
+    begin, end = resolve_as_of(first) or dt.date.min, resolve_as_of(last) or dt.date.max
+    if end < begin:
+        raise InputError(Problem("the period ends before it begins", found=f"{begin} to {end}"))
+    return begin, end
+
+
+def _file_faults(log: Any, store: Any) -> list[dict[str, Any]]:
+    from ..audit.export import recommendation_files
+    from ..errors import JackpotError
+
+    faults = []
+    for entry in log.entries("recommendation"):
+        try:
+            recommendation_files(entry, store)
+        except JackpotError as error:
+            faults.append({"number": entry.number, "what": str(error)})
+    return faults

@@ -1,0 +1,57 @@
+"""jackpot decide: record which jackpot was decided for a draw."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+from .output import Output
+
+
+@click.command("decide")
+@options.market
+@click.argument("date")
+@click.option("--jackpot", type=float, required=True, help="In units of the currency.")
+@click.option("--reason", default="", help="Why; needed where it is not the recommended jackpot.")
+@click.option("--supersede", is_flag=True, help="Put it in the place of an earlier decision for this draw.")
+@options.environment
+@options.as_json
+def command(
+    market: str, date: str, jackpot: float, reason: str, supersede: bool, environment: str, as_json: bool
+) -> int:
+    """Record the jackpot decided for MARKET's draw of DATE (YYYY-MM-DD)."""
+    import datetime as dt
+
+    from ..adapters.clock import now
+    from ..adapters.identity import caller
+    from ..adapters.places import open_places
+    from ..errors import InputError, Problem
+    from ..history.as_of import resolve_as_of
+    from ..market.loading import load_market
+    from ..outcomes import decide, waits_for_second
+
+    output = Output(as_json)
+    day = resolve_as_of(date)
+    if not isinstance(day, dt.date):
+        raise InputError(Problem("which draw?", field="date", allowed="YYYY-MM-DD"))
+    loaded = load_market(market).market
+    places = open_places(environment)
+    log = places.audit(loaded.market)
+    entry = decide(
+        log,
+        loaded,
+        draw_date=day,
+        jackpot=jackpot,
+        reason=reason,
+        by=caller(places.environment.approval),
+        at=now(),
+        supersede=supersede,
+    )
+    if as_json:
+        output.json({"number": entry.number, "at": entry.at, "by": entry.by, **entry.body})
+    kind = "overrides the recommendation" if entry.body["override"] else "as recommended"
+    output.say(f"{jackpot:,.12g} for {day}, {kind}: decided by {entry.by} at {entry.at} (record {entry.number})")
+    if waits_for_second(log, loaded, entry):
+        output.say(f"{loaded.market} asks for four eyes: it waits until somebody else records the same")
+    output.next_step(f"jackpot outcomes {market} once the draw is in the history")
+    return 0

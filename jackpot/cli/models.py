@@ -1,0 +1,188 @@
+"""jackpot models: the registered versions of a market's model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .output import Output, table
+from .rollback import command as rollback
+
+if TYPE_CHECKING:
+    from ..adapters.places import Places
+    from ..ports import RegisteredModel, VersionNote
+    from ..promotion import Standings
+
+name_option = click.option("--name", default="", help="The model's name in the registry [the one last promoted].")
+
+
+@click.group("models")
+def command() -> None:
+    """List, show and compare a market's registered models, and roll back. Every command takes --json."""
+
+
+command.add_command(rollback)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A market's model name, its versions, and where they stand."""
+
+    places: Places
+    title: str
+    currency: str
+    decimals: int
+    name: str
+    notes: list[VersionNote]
+    stand: Standings
+
+    def load(self, version: str) -> RegisteredModel:
+        """Return a version with its files."""
+        from ..errors import InputError, Problem
+        from ..promotion import Version
+        from ..promotion.versions import load_version
+
+        note = next((note for note in self.notes if note.version == version), None)
+        if note is None:
+            known = ", ".join(note.version for note in self.notes) or "none is registered"
+            raise InputError(Problem(f"{self.name} has no such version", found=version, allowed=known))
+        places = self.places
+        return load_version(self.name, Version(version, note.sha256), places.store, places.registry)
+
+
+@command.command("list")
+@options.market
+@name_option
+@options.environment
+@options.as_json
+def list_versions(market: str, name: str, environment: str, as_json: bool) -> int:
+    """List MARKET's versions: what each was fitted on, its error, and how it stands."""
+    output, opened = Output(as_json), _open(market, name, environment)
+    rows = [_row(opened, note) for note in opened.notes]
+    if as_json:
+        output.json(rows)
+        return 0
+    shown = table("version", "stands", "as of", "registered", "snapshot", "commit", title=opened.name, numbers_from=6)
+    for row in rows:
+        shown.add_row(
+            row["version"],
+            ", ".join(row["stands"]),
+            row["as_of"],
+            row["created_at"][:16],
+            row["snapshot"][:12],
+            row["commit"][:12],
+        )
+    output.results.print(shown)
+    if len(rows) > 1:
+        output.next_step(f"jackpot models compare {market} {rows[-2]['version']} {rows[-1]['version']}")
+    elif not rows:
+        output.next_step(f"jackpot run {market}")
+    return 0
+
+
+@command.command("show")
+@options.market
+@click.argument("version")
+@name_option
+@options.environment
+@options.as_json
+def show(market: str, version: str, name: str, environment: str, as_json: bool) -> int:
+    """Show one version: where it comes from, its gates, and its card."""
+    from ..records import Evaluation, Gates
+
+    output, opened = Output(as_json), _open(market, name, environment)
+    loaded = opened.load(version)
+    note = next(note for note in opened.notes if note.version == version)
+    gates = Gates.model_validate_json(loaded.files["gates.json"])
+    evaluation = Evaluation.model_validate_json(loaded.files["evaluation.json"])
+    if as_json:
+        told = {"gates": gates.model_dump(mode="json"), "evaluation": evaluation.model_dump(mode="json")}
+        output.json({**_row(opened, note), "tags": dict(note.tags), **told})
+        return 0
+    rows = table("", "", title=f"{opened.name} {version}", numbers_from=2)
+    for key, value in {**_row(opened, note), "stands": ", ".join(_stands(opened, note)) or "-", **note.tags}.items():
+        rows.add_row(key, str(value))
+    output.results.print(rows)
+    verdicts = table("gate", "verdict", "", numbers_from=3)
+    for line in gates.lines:
+        verdicts.add_row(line.name, line.verdict.replace("_", " "), line.reason)
+    output.results.print(verdicts)
+    output.results.print(loaded.files["card.md"].decode(), markup=False)
+    return 0
+
+
+@command.command("compare")
+@options.market
+@click.argument("one")
+@click.argument("other")
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the picture (PNG).")
+@name_option
+@options.environment
+@options.as_json
+def compare(market: str, one: str, other: str, picture: Path | None, name: str, environment: str, as_json: bool) -> int:
+    """Compare versions ONE and OTHER of MARKET's model: back-test figures, and demand curves from the same data.
+
+    The figures are each version's own back-test, over its own window; the gates of a challenger compare over one.
+    """
+    from ..canonical import write_atomically
+    from ..promotion.compare import compare_versions
+    from ..report.money import Money
+    from ..report.versions import versions_png
+
+    output, opened = Output(as_json), _open(market, name, environment)
+    found = compare_versions(opened.load(one), opened.load(other))
+    money = Money(opened.currency, opened.decimals)
+    target = picture or Path("out") / f"{opened.name}-{one}-{other}.png"
+    write_atomically(target, versions_png(found, opened.title, money))
+    if as_json:
+        curves = found.curves.to_dict("list")
+        output.json({"figures": found.figures, "curves": curves, "draw_date": found.draw_date, "picture": str(target)})
+        return 0
+    rows = table("back-test", one, other, title=opened.name)
+    for figure, pair in found.figures.items():
+        rows.add_row(figure, *("-" if value is None else f"{value:,.4g}" for value in pair))
+    output.results.print(rows)
+    rows = table(f"jackpot, {found.draw_date}", f"sales by {one}", f"by {other}", "difference", numbers_from=0)
+    for position in range(0, len(found.curves), 10):
+        point = found.curves.iloc[position]
+        a, b = float(point[f"{one}_mean"]), float(point[f"{other}_mean"])
+        rows.add_row(money.short(float(point["jackpot"])), money.short(a), money.short(b), f"{b / a - 1:+.1%}")
+    output.results.print(rows)
+    output.say(f"both from the data of {found.snapshot_of}; the picture: {target}")
+    output.next_step(f"open {target}")
+    return 0
+
+
+def _open(market: str, name: str, environment: str) -> Opened:
+    from ..adapters.places import open_places
+    from ..market.loading import load_market
+    from ..promotion import model_name_of, standings
+
+    places, loaded = open_places(environment), load_market(market).market
+    log = places.audit(loaded.market)
+    model_name = name or model_name_of(loaded.market, log)
+    notes = places.registry.versions(model_name)
+    stand = standings(log, model_name)
+    return Opened(places, loaded.title, loaded.currency, loaded.currency_decimals, model_name, notes, stand)
+
+
+def _stands(opened: Opened, note: VersionNote) -> list[str]:
+    """By the audit log, which decides; the registry's aliases follow it."""
+    named = {"champion": opened.stand.champion, "previous": opened.stand.previous}
+    by_log = [alias for alias, held in named.items() if held is not None and held.version == note.version]
+    return by_log + [alias for alias in note.aliases if alias not in named]
+
+
+def _row(opened: Opened, note: VersionNote) -> dict[str, Any]:
+    tags = ("as_of", "snapshot", "market_file", "commit", "image", "lock")
+    return {
+        "version": note.version,
+        "stands": _stands(opened, note),
+        "sha256": note.sha256,
+        "created_at": note.created_at,
+        **{tag: note.tags.get(tag, "") for tag in tags},
+    }

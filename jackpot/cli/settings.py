@@ -1,0 +1,13 @@
+"""Which settings a model fitted by a command has, in words."""
+
+from __future__ import annotations
+
+from ..records import Tuning
+
+
+def words(tuning: Tuning | None) -> str:
+    """Say whose settings they are, and which."""
+    if tuning is None:
+        return "settings: the default's"
+    changed = ", ".join(f"{name} {factor:.3g}" for name, factor in tuning.settings.items())
+    return f"settings: the champion's, tuned on draws to {tuning.last_draw} ({changed or 'those of the default'})"

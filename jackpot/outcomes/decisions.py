@@ -1,0 +1,115 @@
+"""The jackpot that was decided for a draw, with its reason: a record that only another one can supersede."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Final
+
+from ..audit import AuditLog, Entry
+from ..errors import InputError, JackpotError, Problem
+from ..market.calendar import next_draw_date
+from ..market.schema import Market
+
+LONGEST_REASON: Final = 2000
+
+
+def decide(
+    log: AuditLog,
+    market: Market,
+    *,
+    draw_date: dt.date,
+    jackpot: float,
+    reason: str,
+    by: str,
+    at: str,
+    supersede: bool = False,
+) -> Entry:
+    """Record the jackpot decided for a draw; return the record, or the one in force that says the same.
+
+    A jackpot other than the latest recommended, or without a recommendation, is an override and needs a reason. Raises
+    InputError where the day has no draw, the jackpot cannot be announced or the reason is missing, and JackpotError
+    where another decision is in force and `supersede` is not asked for.
+
+    Where the market asks for four eyes, a decision waits until another person records the same: that confirms it.
+    """
+    _check(market, draw_date, jackpot, reason)
+    day = draw_date.isoformat()
+    recommended = recommended_for(log, day)
+    figure = recommended.body["jackpot"] if recommended is not None else None
+    override = figure != jackpot
+    if override and not reason.strip():
+        raise InputError(
+            Problem(
+                "a jackpot other than the recommended needs a reason",
+                field="reason",
+                found=f"{jackpot:,.12g}",
+                allowed=f"{figure:,.12g} without one" if isinstance(figure, int | float) else "a reason",
+            )
+        )
+    while True:
+        earlier = [entry for entry in log.entries("decision") if entry.body["draw_date"] == day]
+        if earlier and earlier[-1].body["jackpot"] == jackpot:
+            if by != earlier[-1].by and waits_for_second(log, market, earlier[-1]):
+                confirmed = {"draw_date": day, "jackpot": jackpot, "decision": earlier[-1].number}
+                log.append("decision_confirmation", earlier[-1].subject, at=at, by=by, body=confirmed, once=True)
+            return earlier[-1]
+        if earlier and not supersede:
+            raise JackpotError(
+                f"{earlier[-1].body['jackpot']:,.12g} was decided for {day} by {earlier[-1].by} at {earlier[-1].at}; "
+                "--supersede puts this decision in its place, on record"
+            )
+        body = {
+            "draw_date": day,
+            "jackpot": jackpot,
+            "reason": reason.strip(),
+            "recommended": figure,
+            "recommendation": recommended.subject.rpartition("/")[2] if recommended is not None else None,
+            "override": override,
+            "supersedes": earlier[-1].number if earlier else None,
+        }
+        # The subject counts the decisions: of two that supersede the same one, one wins and the other looks anew.
+        subject = f"{day}/{len(earlier) + 1}"
+        entry, new = log.append("decision", subject, at=at, by=by, body=body, once=True)
+        if new:
+            return entry
+
+
+def decision_for(log: AuditLog, draw_date: str) -> Entry | None:
+    """Return the decision in force for a draw, or None."""
+    return next(reversed([entry for entry in log.entries("decision") if entry.body["draw_date"] == draw_date]), None)
+
+
+def waits_for_second(log: AuditLog, market: Market, decision: Entry) -> bool:
+    """Return whether the market asks for four eyes and nobody else has recorded the same decision yet."""
+    return market.governance.four_eyes and log.find("decision_confirmation", decision.subject) is None
+
+
+def recommended_for(log: AuditLog, draw_date: str) -> Entry | None:
+    """Return the latest recommendation for a draw, or None."""
+    found = [entry for entry in log.entries("recommendation") if entry.body["draw_date"] == draw_date]
+    return next(reversed(found), None)
+
+
+def _check(market: Market, draw_date: dt.date, jackpot: float, reason: str) -> None:
+    problems = []
+    following = next_draw_date(market, draw_date)
+    if following != draw_date:
+        problems.append(
+            Problem(f"{market.market} has no draw on this day", found=draw_date.isoformat(), allowed=f"{following}, …")
+        )
+    low, high = market.jackpot.start, market.jackpot.cap or math.inf
+    if not low <= jackpot <= high or not math.isfinite(jackpot):
+        problems.append(
+            Problem(
+                "this jackpot cannot be announced",
+                field="jackpot",
+                found=f"{jackpot:,.12g}",
+                allowed=f"{low:,.12g} to {high:,.12g}" if math.isfinite(high) else f"{low:,.12g} or more",
+                hint="money is in units of the currency, not in millions" if jackpot < low else "",
+            )
+        )
+    if len(reason) > LONGEST_REASON:
+        problems.append(Problem(f"the reason is longer than {LONGEST_REASON} characters", field="reason"))
+    if problems:
+        raise InputError(problems)

@@ -1,0 +1,202 @@
+"""One version becomes champion: checked, deployed, recorded, and only then named so.
+
+The order of writes makes every crash harmless. The claim comes first, so that one promotion goes ahead; the record of
+the promotion decides; traffic and aliases are derived from it by `settle`, which any later run repeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..approval import approved
+from ..audit import AuditLog, Entry
+from ..errors import InputError, JackpotError, Problem
+from ..ports import Deployer, RegisteredModel, Registry, Target
+from ..records import Gates
+from ..store import Store
+from .turns import PROMOTED, Standings, Version, claim, end, give_up, standings
+from .versions import GATES, file_hashes, load_version, version_prefix
+
+CLAIM_MINUTES: Final = 120
+"""After so long, a promotion that neither ended nor was run again is given up by the next one."""
+
+
+@dataclass(frozen=True)
+class Promoter:
+    """Promotes and rolls back the versions of one model name; `at` is now, ISO 8601, and `by` is who or which run."""
+
+    market: str
+    model_name: str
+    log: AuditLog
+    registry: Registry
+    store: Store
+    deployer: Deployer
+    by: str
+    at: str
+
+    def promote(self, version: str) -> Version:
+        """Promote an approved version: `begin`, `deploy` and `finish`. Repeating it is harmless.
+
+        Raises InputError where there is no such version, and JackpotError where it may not be promoted, another
+        promotion is under way, or it fails on its way; traffic and aliases are then as before.
+        """
+        known = self.begin(version)
+        self.deploy(known)
+        return self.finish(known)
+
+    def begin(self, version: str) -> Version:
+        """Check gates and approval of a version and claim the turn; the champion itself has nothing left to check."""
+        note = next((note for note in self.registry.versions(self.model_name) if note.version == version), None)
+        if note is None:
+            raise InputError(
+                Problem(
+                    f"{self.model_name} has no such version",
+                    found=version,
+                    hint=f"see: jackpot models list {self.market}",
+                )
+            )
+        known = Version(version, note.sha256)
+        while True:
+            stand = standings(self.log, self.model_name)
+            if stand.champion == known:
+                return known
+            try:
+                self._check(known, stand.champion)
+            except JackpotError as error:
+                if stand.claim is not None and Version.of(stand.claim.body) == known:
+                    self._fail(stand.turn, known, error)
+                raise
+            if claim(self.log, self.model_name, stand, known, by=self.by, at=self.at, minutes=CLAIM_MINUTES):
+                return known
+
+    def deploy(self, version: Version) -> None:
+        """Roll a version out; where that fails, end the turn and give the traffic back."""
+        stand = standings(self.log, self.model_name)
+        if stand.champion == version:
+            return
+        self._own_claim(version, stand.claim)
+        try:
+            self.deployer.roll_out(self.market, self._target(version))
+        except JackpotError as error:
+            self._fail(stand.turn, version, error)
+            raise
+
+    def deploy_candidate(self, version: Version) -> None:
+        """Serve a version beside the champion, on a service of its own, and verify it."""
+        self.deployer.roll_out(f"{self.market}-candidate", self._target(version))
+
+    def finish(self, version: Version) -> Version:
+        """Record the promotion of a version that is deployed, then move the aliases."""
+        stand = standings(self.log, self.model_name)
+        if stand.champion != version:
+            self._own_claim(version, stand.claim)
+            if self.deployer.served(self.market) != version.sha256:
+                raise JackpotError(f"{self.market} does not serve {version.version}: promote it again")
+            request = self._approval(version)
+            body = {"outcome": PROMOTED, "request": request.subject, "approval": request.number}
+            entry = end(self.log, "promotion", self.model_name, stand.turn, version, body, by=self.by, at=self.at)
+            self._must_be(entry, version)
+        self.settle()
+        return version
+
+    def bootstrap(self, version: Version) -> bool:
+        """Make a version champion without approval where there is none yet; return whether this one is champion."""
+        stand = standings(self.log, self.model_name)
+        if stand.champion is None:
+            body = {"outcome": PROMOTED, "bootstrap": True}
+            end(self.log, "promotion", self.model_name, stand.turn, version, body, by=self.by, at=self.at)
+        self.settle()
+        return standings(self.log, self.model_name).champion == version
+
+    def rollback(self, reason: str) -> Version:
+        """Return to the champion before the current one, at once; a promotion under way is over. Return that version.
+
+        Raises InputError where there is none before.
+        """
+        stand = standings(self.log, self.model_name)
+        if stand.previous is None or stand.champion is None:
+            raise InputError(Problem(f"{self.model_name} has no earlier champion to return to"))
+        body = {"from": stand.champion.body, "reason": reason}
+        entry = end(self.log, "rollback", self.model_name, stand.turn, stand.previous, body, by=self.by, at=self.at)
+        if entry.kind == "promotion":
+            raise JackpotError(f"{entry.body['version']} was promoted at this very moment: roll back again")
+        self.settle()
+        return stand.previous
+
+    def settle(self) -> None:
+        """Make traffic and aliases what the audit log says.
+
+        A promotion under way is left its traffic; one whose time is over is given up.
+        """
+        while True:
+            stand = standings(self.log, self.model_name)
+            if stand.claim is not None and give_up(self.log, self.model_name, stand, by=self.by, at=self.at):
+                continue
+            if stand.champion is not None:
+                self._follow(stand, stand.champion)
+            # Another run may have ended a turn meanwhile, and have written before this one did.
+            if standings(self.log, self.model_name) == stand:
+                return
+
+    def _follow(self, stand: Standings, champion: Version) -> None:
+        if stand.claim is None and self.deployer.served(self.market) != champion.sha256:
+            self.deployer.serve(self.market, self._target(champion))
+        previous = stand.previous.version if stand.previous else None
+        aliases: dict[str, str | None] = {"previous": previous, "champion": champion.version}
+        notes = self.registry.versions(self.model_name)
+        if any(note.version == champion.version and "challenger" in note.aliases for note in notes):
+            aliases["challenger"] = None
+        self.registry.set_aliases(self.model_name, aliases)
+
+    def _check(self, version: Version, champion: Version | None) -> None:
+        entry = self._approval(version)
+        asked = self.log.find("approval_request", entry.subject)
+        loaded = self._load(version)
+        gates = Gates.model_validate_json(loaded.files[GATES])
+        evidence = asked.body["evidence"] if asked is not None else None
+        hashes = evidence.get("files") if isinstance(evidence, dict) else None
+        if hashes != dict(file_hashes(loaded.files)):
+            raise JackpotError(f"the files of {version.version} are not those that were approved in {entry.subject}")
+        if not gates.passed or gates.model_sha256 != version.sha256:
+            raise JackpotError(f"{version.version} did not pass its gates: {gates.summary}")
+        against = gates.champion.model_sha256 if gates.champion else None
+        if against != (champion.sha256 if champion else None):
+            raise JackpotError(
+                f"{version.version} was compared with another champion than today's "
+                f"({champion.version if champion else 'there is none'}): the next weekly run compares anew"
+            )
+
+    def _approval(self, version: Version) -> Entry:
+        first = f"{self.model_name}/{version.version}/{version.sha256[:16]}"
+        asked = [
+            entry.subject
+            for entry in self.log.entries("approval_request")
+            if entry.subject == first or entry.subject.startswith(f"{first}/")
+        ]
+        if not asked:
+            raise JackpotError(f"nobody was asked to approve {version.version} of {self.model_name}")
+        return approved(self.log, asked[-1], version.sha256, self.at)
+
+    def _own_claim(self, version: Version, entry: Entry | None) -> None:
+        if entry is None or Version.of(entry.body) != version:
+            raise JackpotError(f"the promotion of {version.version} was ended by another: start it again")
+
+    def _must_be(self, entry: Entry, version: Version) -> None:
+        if entry.kind == "promotion" and entry.body["outcome"] == PROMOTED and Version.of(entry.body) == version:
+            return
+        self.settle()
+        raise JackpotError(f"the promotion of {version.version} was ended by {entry.by} ({entry.kind}) at {entry.at}")
+
+    def _fail(self, turn: int, version: Version, error: JackpotError) -> None:
+        body = {"outcome": "failed", "reason": str(error)}
+        end(self.log, "promotion", self.model_name, turn, version, body, by=self.by, at=self.at)
+        self.settle()
+
+    def _load(self, version: Version) -> RegisteredModel:
+        return load_version(self.model_name, version, self.store, self.registry)
+
+    def _target(self, version: Version) -> Target:
+        loaded = self._load(version)
+        prefix = version_prefix(self.model_name, version)
+        return Target(self.market, self.model_name, version.version, version.sha256, prefix, loaded.files)

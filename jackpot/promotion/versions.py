@@ -1,0 +1,107 @@
+"""A registered version's files: kept in the store under the model's hash, and in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ..audit import AuditLog
+from ..canonical import sha256
+from ..demand.storage import ARRAYS, SCALARS, model_hash
+from ..errors import InputError, JackpotError
+from ..ports import Files, RegisteredModel, Registry
+from ..records import Gates
+from ..store import MissingObjectError, Store
+from .turns import Version, standings
+
+GATES: Final = "gates.json"
+FILES: Final = (SCALARS, ARRAYS, "card.md", "evaluation.json", GATES, "market.yaml", "snapshot.parquet")
+"""What a version is made of: the model's own files, and what it was fitted and judged on."""
+
+
+def version_prefix(model_name: str, version: Version) -> str:
+    """Return the key under which a version's files lie: immutable, named by number and hash."""
+    return f"models/{model_name}/{version.version}-{version.sha256[:16]}"
+
+
+def keep_version(model_name: str, version: Version, files: Files, store: Store) -> str:
+    """Keep a version's files in the store and return their prefix."""
+    prefix = version_prefix(model_name, version)
+    for name, data in files.items():
+        store.put_new(f"{prefix}/{name}", data)
+    return prefix
+
+
+def stored_files(prefix: str, store: Store) -> Files:
+    """Return the files under a version's prefix; raise MissingObjectError where one of FILES is not there."""
+    found = {key.rpartition("/")[2]: store.read(key) for key in store.keys(prefix)}
+    missing = sorted(set(FILES) - set(found))
+    if missing:
+        raise MissingObjectError(f"{store.uri(prefix)} lacks {', '.join(missing)}")
+    return found
+
+
+def load_version(model_name: str, version: Version, store: Store, registry: Registry) -> RegisteredModel:
+    """Return a version with its files, from the store, or the registry where they are not there or damaged.
+
+    Raises JackpotError where neither has the model of that hash.
+    """
+    prefix = version_prefix(model_name, version)
+    try:
+        files = stored_files(prefix, store)
+        if model_hash(files) == version.sha256:
+            return RegisteredModel(version.version, version.sha256, _as_of(files), files)
+    except (MissingObjectError, ValueError):
+        pass
+    loaded = registry.load(model_name, version.version)
+    try:
+        found = model_hash(loaded.files)
+        as_of = _as_of(loaded.files)
+    except (InputError, KeyError, ValueError) as error:
+        raise JackpotError(f"{version.version} of {model_name} is damaged: {error}") from None
+    if found != version.sha256:
+        raise JackpotError(f"{version.version} of {model_name} is not what was registered: {found[:16]}...")
+    return RegisteredModel(version.version, found, as_of, loaded.files)
+
+
+class ChampionLostError(JackpotError):
+    """The champion cannot be loaded; `stand_in` is the champion before it, where that can."""
+
+    def __init__(self, why: str, stand_in: RegisteredModel | None) -> None:
+        self.stand_in = stand_in
+        super().__init__(why)
+
+
+def load_champion(log: AuditLog, model_name: str, store: Store, registry: Registry) -> RegisteredModel | None:
+    """Return the champion that the audit log names, or None; raise ChampionLostError where it cannot be loaded."""
+    stand = standings(log, model_name)
+    if stand.champion is None:
+        return None
+    try:
+        return load_version(model_name, stand.champion, store, registry)
+    except JackpotError as error:
+        why = f"champion {stand.champion.version} of {model_name} cannot be loaded: {error}"
+        try:
+            stand_in = load_version(model_name, stand.previous, store, registry) if stand.previous else None
+        except JackpotError:
+            stand_in = None
+        raise ChampionLostError(why, stand_in) from error
+
+
+def champion_or_error(
+    log: AuditLog, model_name: str, store: Store, registry: Registry
+) -> RegisteredModel | ChampionLostError | None:
+    """Return the champion as `load_champion` does, and why it cannot be loaded in place of raising it."""
+    try:
+        return load_champion(log, model_name, store, registry)
+    except ChampionLostError as error:
+        return error
+
+
+def file_hashes(files: Files) -> Mapping[str, str]:
+    """Return the hash of each of a version's files, as approvals name them."""
+    return {name: sha256(data) for name, data in sorted(files.items())}
+
+
+def _as_of(files: Files) -> str:
+    return Gates.model_validate_json(files[GATES]).as_of

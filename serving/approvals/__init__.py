@@ -1,0 +1,1 @@
+"""The approval service: Slack's buttons become answers in the audit log."""

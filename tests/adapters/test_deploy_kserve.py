@@ -1,0 +1,234 @@
+"""The deployment on KServe, over HTTP, against a server that keeps the contract of server-side apply."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jackpot.adapters.deploy_kserve import FIELD_MANAGER, KServeDeployer
+from jackpot.environment import Deployment
+from jackpot.errors import JackpotError
+from jackpot.ports import Target
+from jackpot.promotion import Version
+from jackpot.promotion.verify import forecast_curve
+from jackpot.promotion.versions import keep_version
+from jackpot.store import FolderStore
+from tests.adapters.kserve_cluster import Behaviour, Cluster, leaves, serve
+from tests.core.promotion.conftest import NAME, Scene
+
+
+class BucketStore(FolderStore):
+    """A folder that calls itself a bucket."""
+
+    def uri(self, key: str) -> str:
+        return f"s3://bucket/{key}"
+
+
+@dataclass
+class Stage:
+    cluster: Cluster
+    deployer: KServeDeployer
+    old: Target
+    new: Target
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    from kubernetes import client
+
+    scene, store = Scene(tmp_path), BucketStore(tmp_path / "store")
+    targets, cluster = [], Cluster()
+    for number in (1, 2):
+        version = scene.add(number, None)
+        files = scene.registry.files[version.version][1]
+        prefix = keep_version(NAME, version, files, store)
+        targets.append(Target("england", NAME, version.version, version.sha256, prefix, files))
+        cluster.models[version.sha256] = Behaviour(forecast_curve(files)[1])
+    server = serve(cluster)
+    ticks = itertools.count()
+    deployer = KServeDeployer(
+        Deployment(kind="kserve", ready_seconds=5),
+        store,
+        client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{server.server_address[1]}")),
+        wait=lambda seconds: None,
+        clock=lambda: float(next(ticks)),
+        probes=150,
+    )
+    deployer.roll_out("england", targets[0])
+    try:
+        yield Stage(cluster, deployer, targets[0], targets[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_first_version_is_applied_under_one_field_manager(stage: Stage) -> None:
+    spec = stage.cluster.objects["england"]["spec"]
+    assert spec["predictor"]["model"]["storageUri"] == f"s3://bucket/{stage.old.prefix}"
+    assert "canary" not in spec
+    assert stage.deployer.served("england") == stage.old.sha256
+    applies = [query for method, _, query in stage.cluster.requests if method == "PATCH"]
+    assert {(query["fieldManager"], query["force"]) for query in applies} == {(FIELD_MANAGER, "false")}
+
+
+def by_index(value: Any) -> Any:
+    """Return a document with its lists as dicts, so that `leaves` looks into them."""
+    if isinstance(value, list):
+        value = {str(index): each for index, each in enumerate(value)}
+    return {key: by_index(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def test_the_object_is_one_that_kserve_knows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through KServe's own models and back: a field that they do not know would be lost."""
+    import kserve.models
+    import kubernetes.client.models
+    from kubernetes.client import ApiClient
+
+    for name, kind in vars(kserve.models).items():
+        if name.startswith("V1"):
+            monkeypatch.setattr(kubernetes.client.models, name, kind, raising=False)
+    manifest = stage.deployer._manifest("england", stage.deployer._predictor(stage.old), None)
+    canary = (stage.deployer._predictor(stage.new), 10)
+    for each in (manifest, stage.deployer._manifest("uk_lotto", stage.deployer._predictor(stage.old), canary)):
+        read = ApiClient()._ApiClient__deserialize(each, "V1beta1InferenceService")
+        back = ApiClient().sanitize_for_serialization(read)
+        assert leaves(by_index(each)).items() <= leaves(by_index(back)).items()
+
+
+def test_a_canary_gets_its_traffic_step_by_step_and_then_takes_the_name(stage: Stage) -> None:
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.cluster.shares == [(100,), (0,), (10,), (50,), (100,)]
+    predictor = stage.cluster.objects["england"]["spec"]["predictor"]
+    assert predictor["name"] == f"v2-{stage.new.sha256[:8]}"
+    assert stage.deployer.served("england") == stage.new.sha256
+    before = len(stage.cluster.shares)
+    stage.deployer.roll_out("england", stage.new)
+    assert len(stage.cluster.shares) == before
+
+
+@pytest.mark.parametrize(
+    ("broken", "why", "furthest"),
+    [
+        ({"ready": False}, "was not ready", 0),
+        ({"error_share": 1.0}, "requests failed", 10),
+        ({"factor": 1.001}, "differs from the model's own by 0.1%", 10),
+        ({"seconds": 0.15}, "95% of its answers took up to", 10),
+    ],
+)
+def test_a_bad_version_is_stopped_early(stage: Stage, broken: dict[str, Any], why: str, furthest: int) -> None:
+    sha256 = stage.new.sha256
+    stage.cluster.models[sha256] = replace(stage.cluster.models[sha256], **broken)
+    with pytest.raises(JackpotError, match=why):
+        stage.deployer.roll_out("england", stage.new)
+    assert max(share for shares in stage.cluster.shares[1:] for share in shares) == furthest
+    assert stage.deployer.served("england") is None
+    stage.deployer.serve("england", stage.old)
+    assert stage.deployer.served("england") == stage.old.sha256
+
+
+def test_a_promotion_that_is_stopped_gives_the_traffic_back(stage: Stage, tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "promotion")
+    first = scene.add(1, None)
+    promoter = replace(scene.promoter(0, deployer=stage.deployer), store=BucketStore(scene.root / "store"))
+    promoter.bootstrap(first)
+    second = scene.add(2, first)
+    scene.approve(second)
+    stage.cluster.models[second.sha256].error_share = 1.0
+    with pytest.raises(JackpotError, match="was stopped at 10%"):
+        replace(promoter, at=scene.promoter().at).promote("v2")
+    assert stage.deployer.served("england") == first.sha256
+    assert scene.registry.aliases["champion"] == "v1"
+    stage.cluster.models[second.sha256].error_share = 0.0
+    assert replace(promoter, at=scene.promoter(2).at).promote("v2") == Version("v2", second.sha256)
+    assert stage.deployer.served("england") == second.sha256
+
+
+def test_a_humans_edit_is_reported_and_left_alone(stage: Stage) -> None:
+    live = stage.cluster.objects["england"]
+    body = {"spec": {"predictor": {"minReplicas": 9}}}
+    assert stage.cluster.apply("england", body, "kubectl-edit", force=True, dry_run=False)[0] == 200
+    shares = list(stage.cluster.shares)
+    with pytest.raises(JackpotError, match=r'conflicts with "kubectl-edit".*spec\.predictor\.minReplicas') as raised:
+        stage.deployer.roll_out("england", stage.new)
+    assert "--force-conflicts" in str(raised.value)
+    assert stage.cluster.objects["england"]["spec"]["predictor"]["minReplicas"] == 9
+    assert stage.cluster.shares == shares
+    assert live["metadata"]["name"] == "england"
+
+
+def test_a_field_that_somebody_adds_beside_ours_stays(stage: Stage) -> None:
+    body = {"spec": {"predictor": {"nodeSelector": {"disk": "ssd"}}}}
+    stage.cluster.apply("england", body, "kubectl", force=False, dry_run=False)
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.cluster.objects["england"]["spec"]["predictor"]["nodeSelector"] == {"disk": "ssd"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((403, {"message": "pipeline-runner may deploy candidates only"}), "403 pipeline-runner may deploy"),
+        ((500, {"message": "etcdserver: request timed out"}), "500 etcdserver"),
+    ],
+)
+def test_what_the_cluster_refuses_it_says(stage: Stage, answer: tuple[int, dict[str, Any]], why: str) -> None:
+    stage.cluster.answer = answer
+    with pytest.raises(JackpotError, match=why):
+        stage.deployer.roll_out("england", stage.new)
+
+
+def test_a_cluster_that_is_away_is_named(tmp_path: Path, stage: Stage) -> None:
+    from kubernetes import client
+
+    gone = client.ApiClient(client.Configuration(host="http://127.0.0.1:9"))
+    deployer = KServeDeployer(Deployment(kind="kserve"), BucketStore(tmp_path), gone)
+    with pytest.raises(JackpotError, match="cannot be reached to read england"):
+        deployer.served("england")
+
+
+def test_a_store_that_is_no_bucket_cannot_be_served_from(stage: Stage, tmp_path: Path) -> None:
+    deployer = KServeDeployer(Deployment(kind="kserve"), FolderStore(tmp_path / "store"), None)
+    with pytest.raises(JackpotError, match="reads models from s3://"):
+        deployer.serve("england", stage.old)
+
+
+def test_the_server_is_told_which_model_it_serves_and_under_which_name(stage: Stage) -> None:
+    """The object's name has no underscore, the market's may; a candidate answers under a name of its own."""
+    stage.deployer.roll_out("uk_lotto-candidate", stage.new)
+    spec = stage.cluster.objects["uk-lotto-candidate"]["spec"]
+    told = ["--model_name=uk_lotto-candidate", "--model_version=v2", f"--model_sha256={stage.new.sha256}"]
+    assert spec["predictor"]["model"]["args"] == told
+    assert (spec["predictor"]["model"]["runtime"], spec["predictor"]["serviceAccountName"]) == ("jackpot", "predictor")
+
+
+def test_the_arguments_are_those_that_the_server_takes(stage: Stage) -> None:
+    """As KServe starts it: the runtime's arguments, then the service's, of which the last of a kind counts."""
+    import yaml
+
+    from serving.server import parser
+
+    runtime = yaml.safe_load(
+        (Path(__file__).resolve().parents[2] / "manifests/base/services/serving-runtime.yaml").read_text()
+    )
+    (container,) = runtime["spec"]["containers"]
+    service = stage.cluster.objects["england"]["spec"]["predictor"]
+    words = [*container["args"][3:], *service["model"]["args"]]
+    read, unknown = parser().parse_known_args([word.replace("{{.Name}}", "england") for word in words])
+    assert not unknown
+    assert (read.model_name, read.model_version, read.model_sha256) == ("england", "v1", stage.old.sha256)
+    assert (read.model_dir, read.store, read.payload_store) == ("/mnt/models", "$(STORE)", "$(PAYLOAD_STORE)")
+    assert {"name": "jackpot", "version": "1"}.items() <= runtime["spec"]["supportedModelFormats"][0].items()
+    assert runtime["metadata"]["namespace"] == Deployment(kind="kserve").namespace
+
+
+def test_a_service_is_asked_at_the_gateway_by_its_own_host(stage: Stage) -> None:
+    url, host = stage.deployer.address("england")
+    assert url == f"http://{host}"
+    stage.deployer._settings = Deployment(kind="kserve", gateway="http://gateway.example.com/")
+    assert stage.deployer.address("england") == ("http://gateway.example.com", host)
+    with pytest.raises(JackpotError, match="uk-lotto has no address yet"):
+        stage.deployer.address("uk_lotto")

@@ -1,0 +1,139 @@
+"""One request, one answer, by someone who may, about the very model that was shown."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jackpot.approval import AnsweredError, Rules, answer, approved, pending, request
+from jackpot.audit import AuditLog, Entry, Keyring
+from jackpot.errors import InputError, JackpotError
+from jackpot.store import FolderStore
+
+MODEL, OTHER = "a" * 64, "b" * 64
+ASKED, NOW, ENDS, LATE = (f"2026-11-{day}T12:00:00+00:00" for day in (20, 21, 27, 28))
+RULES = Rules("england", ("alice", "bob", "local:*"), four_eyes=True)
+
+
+def open_log(folder: Path) -> AuditLog:
+    return AuditLog("england", FolderStore(folder / "r"), FolderStore(folder / "h"), Keyring(b"k" * 32))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AuditLog:
+    return open_log(tmp_path)
+
+
+def ask(log: AuditLog, **changes: Any) -> Entry:
+    fields = {
+        "model_name": "england",
+        "version": "v4",
+        "model_sha256": MODEL,
+        "evidence": {"gain_pct": 3.2},
+        "trained_by": "bob",
+        "at": ASKED,
+        "expires_at": ENDS,
+    }
+    return request(log, **{**fields, **changes})
+
+
+def test_a_request_waits_until_it_is_answered_and_the_approval_is_for_that_model(log: AuditLog) -> None:
+    asked = ask(log)
+    assert asked.subject == f"england/v4/{MODEL[:16]}"
+    assert pending(log, NOW) == [asked]
+    with pytest.raises(JackpotError, match="it waits"):
+        approved(log, asked.subject, MODEL, NOW)
+    given = answer(log, asked.subject, "approved", " better by 3% ", "alice", NOW, RULES)
+    assert (given.by, given.body["verdict"], given.body["reason"]) == ("alice", "approved", "better by 3%")
+    assert pending(log, NOW) == []
+    assert approved(log, asked.subject, MODEL, NOW) == given
+    with pytest.raises(JackpotError, match=f"not {OTHER}"):
+        approved(log, asked.subject, OTHER, NOW)
+    with pytest.raises(JackpotError, match="ask again"):
+        approved(log, asked.subject, MODEL, "2026-12-09T00:00:00+00:00")
+
+
+def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:
+    asked = ask(log)
+    answer(log, asked.subject, "rejected", "the price changes in May", "alice", NOW, RULES)
+    with pytest.raises(JackpotError, match=r"rejected by alice .* the price changes in May"):
+        approved(log, asked.subject, MODEL, NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"request_id": "england/v5/" + "a" * 16}, "no such request"),
+        ({"by": "mallory"}, "may not answer"),
+        ({"by": "Alice"}, "may not answer"),
+        ({"by": "bob"}, "four eyes"),
+        ({"at": LATE}, "not open"),
+        ({"at": ENDS}, "not open"),
+        ({"at": "2026-11-19T12:00:00+00:00"}, "not open"),
+        ({"at": "2026-11-21T12:00:00"}, "no moment"),
+        ({"reason": " \n"}, "reason"),
+        ({"reason": "x" * 2001}, "reason"),
+        ({"evidence_sha256": "0" * 64}, "evidence"),
+    ],
+)
+def test_an_answer_that_may_not_be_given_leaves_nothing(log: AuditLog, changes: dict[str, Any], says: str) -> None:
+    asked = ask(log)
+    fields = {"request_id": asked.subject, "verdict": "approved", "reason": "good", "by": "alice", "at": NOW}
+    with pytest.raises(InputError, match=says):
+        answer(log, rules=RULES, **{**fields, **changes})
+    assert list(log.entries()) == [asked]
+
+
+def test_four_eyes_ask_who_trained(log: AuditLog) -> None:
+    asked = ask(log, trained_by="")
+    with pytest.raises(InputError, match="not recorded"):
+        answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+    two = Rules("england", ("alice",), four_eyes=False)
+    assert answer(log, asked.subject, "approved", "good", "alice", NOW, two).by == "alice"
+
+
+def test_a_market_of_its_own_name_has_its_own_approvers() -> None:
+    approvers = {"*": ("alice",), "england": ("bob",)}
+    Rules.of("freedonia", approvers, False).check("alice", "x")
+    Rules.of("england", approvers, False).check("bob", "x")
+    for market, by in (("england", "alice"), ("freedonia", "bob")):
+        with pytest.raises(InputError, match="may not answer"):
+            Rules.of(market, approvers, False).check(by, "x")
+    with pytest.raises(InputError, match="nobody yet"):
+        Rules.of("england", {}, False).check("alice", "x")
+
+
+def test_asking_again_changes_nothing_until_the_request_has_expired(log: AuditLog) -> None:
+    first = ask(log)
+    assert ask(log, evidence={"other": 1}, at=NOW) == first
+    renewed = ask(log, at=LATE, expires_at="2026-12-05T12:00:00+00:00")
+    assert renewed.subject == first.subject + "/2"
+    assert pending(log, LATE) == [renewed]
+    with pytest.raises(JackpotError, match="expired"):
+        approved(log, first.subject, MODEL, LATE)
+    given = answer(log, renewed.subject, "approved", "good", "alice", LATE, RULES)
+    assert ask(log, at="2026-12-24T12:00:00+00:00", expires_at="2026-12-31T12:00:00+00:00") == renewed
+    assert approved(log, renewed.subject, MODEL, LATE) == given
+    with pytest.raises(InputError, match="after it is made"):
+        ask(log, expires_at=ASKED)
+
+
+def test_of_fifty_answers_at_once_one_wins_and_the_others_are_told_whose(tmp_path: Path) -> None:
+    asked = ask(open_log(tmp_path))
+
+    def say(number: int) -> Entry | AnsweredError:
+        verdict: Any = ("approved", "rejected")[number % 2]
+        try:
+            return answer(open_log(tmp_path), asked.subject, verdict, "mine", f"local:u{number}", NOW, RULES)
+        except AnsweredError as error:
+            return error
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(say, range(50)))
+    (winner,) = [each for each in said if isinstance(each, Entry)]
+    assert all(each.entry == winner for each in said if isinstance(each, AnsweredError))
+    assert list(open_log(tmp_path).entries("approval_answer")) == [winner]
+    assert open_log(tmp_path).verify() == []

@@ -1,0 +1,104 @@
+"""A process killed at any write leaves what its next run completes: nothing twice, nothing lost, an intact chain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jackpot import report
+from jackpot.approval import AnsweredError, Rules, answer, request
+from jackpot.audit.export import recommendation_files
+from jackpot.evaluation.backtest import Backtest
+from jackpot.store import FolderStore
+from tests.desk import AS_OF, Desk
+
+ASKED, NOW, ENDS = (f"2026-11-{day}T12:00:00+00:00" for day in (20, 21, 27))
+
+
+def killed(work: Callable[[], object], number: int, after: bool) -> bool:
+    """Run `work` in a process that kills itself before or after its write of this number; False if it made fewer."""
+    child = os.fork()
+    if child == 0:
+        left = [number]
+
+        def at_a_write(write: Callable[..., Any]) -> Callable[..., Any]:
+            def counted(*arguments: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0 and not after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                done = write(*arguments)
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return done
+
+            return counted
+
+        for name in ("put_new", "replace"):
+            setattr(FolderStore, name, at_a_write(getattr(FolderStore, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_answer_is_recorded_once_wherever_its_process_was_killed(tmp_path: Path, after: bool) -> None:
+    number, died = 0, True
+    while died:
+        number += 1
+        desk = Desk(tmp_path / str(number))
+        asked = request(
+            desk.log("england"),
+            model_name="england",
+            version="v4",
+            model_sha256="a" * 64,
+            evidence={},
+            trained_by="run:1",
+            at=ASKED,
+            expires_at=ENDS,
+        )
+
+        def approve(desk: Desk = desk, subject: str = asked.subject) -> None:
+            rules = Rules("england", ("alice",), four_eyes=True)
+            with suppress(AnsweredError):
+                answer(desk.log("england"), subject, "approved", "good", "alice", NOW, rules)
+
+        died = killed(approve, number, after)
+        approve()
+        assert len(list(desk.log("england").entries("approval_answer"))) == 1
+        assert desk.log("england").verify() == []
+    assert number > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True])
+def test_a_recommendation_is_published_whole_wherever_its_process_was_killed(
+    tmp_path: Path, published: Desk, evaluated: Backtest, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    # Drawing the report takes seconds and writes nothing.
+    monkeypatch.setattr(report, "html", lambda inputs: b"a report")
+    monkeypatch.setattr(report, "markdown", lambda inputs: "a summary")
+    prepared = Desk(tmp_path / "prepared").prepare(AS_OF, evaluated)
+    number, died = 0, True
+    while died:
+        number += 1
+        shutil.copytree(tmp_path / "prepared", tmp_path / "desk")
+        desk = Desk(tmp_path / "desk")
+        publish = partial(desk.publish, *prepared, "run")
+        died = killed(publish, number, after)
+        prefix = publish()
+        (entry,) = desk.log("england").entries("recommendation")
+        assert (prefix, entry.body["prefix"]) == (published.prefixes()[0],) * 2
+        assert len(recommendation_files(entry, desk.store)) > 8
+        assert desk.log("england").verify() == []
+        shutil.rmtree(desk.root)
+    assert number > 15

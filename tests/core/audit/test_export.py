@@ -1,0 +1,141 @@
+"""An export holds what it says, is the same bytes each time, and shows any change to whoever has Python alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jackpot.audit import AuditLog, Keyring
+from jackpot.audit.export import export
+from jackpot.canonical import json_bytes, sha256
+from jackpot.errors import JackpotError
+from jackpot.store import FolderStore
+
+KEY = b"k" * 32
+FIRST, LAST = dt.date(2026, 11, 1), dt.date(2026, 11, 30)
+
+
+def open_log(folder: Path) -> AuditLog:
+    return AuditLog("england", FolderStore(folder / "records"), FolderStore(folder / "heads"), Keyring(KEY))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """A log with a recommendation a month, and the store that holds their files."""
+    store, log = FolderStore(tmp_path / "store"), open_log(tmp_path)
+    for month in (10, 11, 12):
+        data, snapshot = json_bytes({"month": month, "jackpot": 1.5e7 + month / 7}), b"draws %d" % month
+        prefix = f"recommendations/england/2026-{month}-07/{sha256(snapshot)[:16]}/{sha256(data)[:16]}"
+        store.put_new(f"{prefix}/recommendation.json", data)
+        store.put_new(f"snapshots/england/{sha256(snapshot)}.parquet", snapshot)
+        body = {
+            "prefix": prefix,
+            "jackpot": 1.5e7,
+            "files": {"recommendation.json": sha256(data)},
+            "metadata": {
+                "snapshot_uri": f"snapshots/england/{sha256(snapshot)}.parquet",
+                "inputs": {"snapshot": sha256(snapshot)},
+            },
+        }
+        log.append(
+            "recommendation", f"2026-{month}-07/{sha256(data)}", at=f"2026-{month}-05T09:00:00Z", by="run", body=body
+        )
+        log.append(
+            "approval_answer", f"v{month}", at=f"2026-{month}-06T09:00:00Z", by="ada", body={"reason": 'é, "so"'}
+        )
+    return store
+
+
+def unpacked(data: bytes, folder: Path) -> Path:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def verified(folder: Path, *more: str) -> tuple[int, str]:
+    """Run the verifier that lies in the export, with nothing of this project or of any package in reach."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(folder / "verify.py"), *more], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_an_export_holds_the_chain_and_the_period_and_is_the_same_each_time(tmp_path: Path, store: FolderStore) -> None:
+    data = export(open_log(tmp_path), store, FIRST, LAST)
+    assert export(open_log(tmp_path), store, FIRST, LAST) == data
+    folder = unpacked(data, tmp_path / "export")
+    assert len(list((folder / "records" / "england").iterdir())) == 6
+    assert [path.name for path in (folder / "recommendations" / "england").iterdir()] == ["2026-11-07"]
+    assert len((folder / "index.csv").read_text().splitlines()) == 3
+    (tmp_path / "key").write_bytes(KEY + b"\n")
+    assert verified(folder)[0] == 0
+    code, out = verified(folder, "--key", str(tmp_path / "key"))
+    assert (code, "signatures too" in out) == (0, True)
+    (tmp_path / "other").write_bytes(b"o" * 32)
+    code, out = verified(folder, "--key", str(tmp_path / "other"))
+    assert (code, out.splitlines()[0]) == (1, "record 1: it is signed with a key that was not given")
+
+
+def test_any_change_to_an_export_is_found(tmp_path: Path, store: FolderStore) -> None:
+    from jackpot.audit import verifier
+
+    data = export(open_log(tmp_path), store, FIRST, LAST)
+    folder = unpacked(data, tmp_path / "export")
+    files = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    keys = {sha256(KEY)[:16]: KEY}
+    assert verifier.check(folder, keys)[0] == []
+    dice = random.Random(3)
+    for _ in range(300):
+        path = dice.choice([path for path in files if path.name not in ("manifest.json", "verify.py")])
+        way = dice.choice(["flip", "remove", "add"])
+        extra = folder / "records" / "england" / "00000007.json"
+        if way == "flip":
+            changed = bytearray(files[path])
+            changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+            path.write_bytes(bytes(changed))
+        elif way == "remove":
+            path.unlink()
+        else:
+            extra.write_bytes(files[path])
+        assert verifier.check(folder, keys)[0] != [], (way, path)
+        extra.unlink(missing_ok=True)
+        path.write_bytes(files[path])
+
+
+def test_a_change_that_the_manifest_agrees_with_is_found_in_the_log(tmp_path: Path, store: FolderStore) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for name in [name for name in manifest["files"] if name.startswith(("recommendations/", "snapshots/"))]:
+        (folder / name).write_bytes(b"forged")
+        (folder / "manifest.json").write_bytes(
+            json_bytes({**manifest, "files": {**manifest["files"], name: sha256(b"forged")}})
+        )
+        assert f"{name}: not the file that the log names" in verified(folder)[1]
+        (folder / name).unlink()
+        less = {key: value for key, value in manifest["files"].items() if key != name}
+        (folder / "manifest.json").write_bytes(json_bytes({**manifest, "files": less}))
+        assert f"record 3: {name} is not in the export" in verified(folder)[1]
+        unpacked(export(open_log(tmp_path), store, FIRST, LAST), folder)
+
+
+def test_nothing_damaged_is_exported(tmp_path: Path, store: FolderStore) -> None:
+    path = next((tmp_path / "store" / "recommendations" / "england" / "2026-11-07").rglob("recommendation.json"))
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(JackpotError, match=r"record 3 of england: .* was changed"):
+        export(open_log(tmp_path), store, FIRST, LAST)
+    path.unlink()
+    with pytest.raises(JackpotError, match="is missing"):
+        export(open_log(tmp_path), store, FIRST, LAST)
+    export(open_log(tmp_path), store, FIRST.replace(month=12), LAST.replace(month=12))
+    (tmp_path / "records" / "england" / "00000002.json").unlink()
+    with pytest.raises(JackpotError, match="damaged at record 2"):
+        export(open_log(tmp_path), store, FIRST, LAST)

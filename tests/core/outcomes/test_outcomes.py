@@ -1,0 +1,111 @@
+"""Decisions stand until superseded, and outcomes add up to what the history says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from jackpot.audit import AuditLog, Entry, Keyring
+from jackpot.errors import InputError, JackpotError
+from jackpot.market.loading import load_market
+from jackpot.outcomes import decide, decision_for, outcomes
+from jackpot.store import FolderStore
+from tests.desk import ROOT, Desk
+
+MARKET = load_market(str(ROOT / "configs" / "markets" / "england.yaml")).market
+DRAW, AT = dt.date(2025, 6, 7), "2025-06-03T10:00:00+00:00"
+
+
+def open_log(folder: Path) -> AuditLog:
+    return AuditLog("england", FolderStore(folder / "r"), FolderStore(folder / "h"), Keyring(b"k" * 32))
+
+
+def say(log: AuditLog, jackpot: float, **changes: Any) -> Entry:
+    fields = {"draw_date": DRAW, "reason": "as the board wished", "by": "alice", "at": AT}
+    return decide(log, MARKET, jackpot=jackpot, **{**fields, **changes})
+
+
+def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    first = say(log, 2e7)
+    assert say(log, 2e7, by="bob") == first
+    with pytest.raises(JackpotError, match=r"20,000,000 was decided .* by alice"):
+        say(log, 2.1e7)
+    second = say(log, 2.1e7, supersede=True)
+    assert (second.body["supersedes"], second.body["override"]) == (first.number, True)
+    assert decision_for(log, DRAW.isoformat()) == second
+    assert decision_for(log, "2025-06-14") is None
+    assert say(log, 2e7, supersede=True).body["supersedes"] == second.number
+    assert len(list(log.entries("decision"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("jackpot", "changes", "says"),
+    [
+        (20.0, {}, "not in millions"),
+        (5.1e7, {}, "cannot be announced"),
+        (float("nan"), {}, "cannot be announced"),
+        (2e7, {"draw_date": dt.date(2025, 6, 6)}, "no draw on this day.*2025-06-07"),
+        (2e7, {"reason": "  "}, "needs a reason"),
+        (2e7, {"reason": "x" * 2001}, "longer"),
+    ],
+)
+def test_a_decision_that_cannot_be_is_refused(tmp_path: Path, jackpot: float, changes: Any, says: str) -> None:
+    log = open_log(tmp_path)
+    with pytest.raises(InputError, match=says):
+        say(log, jackpot, **changes)
+    assert list(log.entries()) == []
+
+
+def test_of_many_decisions_at_once_one_stands(tmp_path: Path) -> None:
+    def one(number: int) -> bool:
+        try:
+            say(open_log(tmp_path), 1e7 + 1e5 * number, by=f"u{number}")
+        except JackpotError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(one, range(20))) == 1
+    assert len(list(open_log(tmp_path).entries("decision"))) == 1
+
+
+@pytest.mark.slow
+def test_outcomes_tell_recommended_decided_and_happened(desk: Desk) -> None:
+    log = desk.log("england")
+    recommended = next(log.entries("recommendation")).body["jackpot"]
+    assert isinstance(recommended, int | float)
+    draws = pd.DataFrame(
+        {
+            "draw_date": pd.to_datetime(["2025-05-31", "2025-06-07"]),
+            "jackpot": [1.5e7, 2.0e7],
+            "sales": [1.1e7, 1.2e7],
+            "jackpot_paid": [0.0, 0.0],
+            "secondary_paid": [3e6, 3e6],
+        }
+    )
+    (row,) = outcomes(log, desk.store, MARKET, draws.iloc[:1]).draws
+    assert (row.decided, row.announced, row.adopted, row.sales, row.value_decided) == (None,) * 5
+
+    assert not say(log, recommended, reason="").body["override"]
+    say(log, 2.0e7, supersede=True, at="2025-06-09T10:00:00+00:00")
+    found = outcomes(log, desk.store, MARKET, draws)
+    (row,) = found.draws
+    assert (row.recommended, row.decided, row.override, row.late) == (recommended, 2.0e7, True, True)
+    assert (row.supersessions, row.announced, row.adopted) == (1, 2.0e7, False)
+    assert row.forecast is not None
+    assert row.error_pct == pytest.approx(100 * (1.2e7 / row.forecast - 1))
+    assert row.value_realised == pytest.approx(1.2e7 * 0.7 - 3e6)
+    assert row.value_recommended is not None
+    assert row.value_decided is not None
+    assert row.value_decided < row.value_recommended
+    (month,) = found.months
+    assert (month.month, month.draws, month.decided, month.overrides, month.adoption_pct) == ("2025-06", 1, 1, 1, 0.0)
+    assert month.wmape_pct == pytest.approx(100 * abs(1.2e7 - row.forecast) / 1.2e7)
+    assert month.bias_pct == pytest.approx(100 * (row.forecast - 1.2e7) / 1.2e7)
+    assert month.decided_below_recommended == pytest.approx(row.value_recommended - row.value_decided)
