@@ -7,8 +7,8 @@ OUT    ?= out/$(MARKET)
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-integration bench-lifecycle test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision bench-markets bench-serving bench-batch crash clean
-.PHONY: test-manifests objects image images deploy release-dry-run
+.PHONY: help run serve console test test-integration test-browser bench-console bench-lifecycle demo test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision bench-markets bench-serving bench-batch stress-serving soak crash clean
+.PHONY: bench-eks test-manifests objects image images deploy release-dry-run
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ run: $(VENV)/.installed ## Recommend this week's jackpot: the whole pipeline on 
 serve: $(VENV)/.installed ## Serve the champions over HTTP and gRPC (PORT=8080)
 	@$(BIN)/jackpot serve --port $(PORT)
 
+console: $(VENV)/.installed ## The decision in a browser, of what `make run` made (PORT=8090)
+	@$(BIN)/python -m serving.console --port $(if $(filter file,$(origin PORT)),8090,$(PORT))
+
 test: check $(VENV)/.installed ## All checks and all tests
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not integration" tests/adapters tests/cli tests/pipelines
@@ -34,14 +37,17 @@ test: check $(VENV)/.installed ## All checks and all tests
 	@$(BIN)/pytest -n 2 tests/manifests
 	@$(BIN)/pytest -n 2 -m slow tests/core
 
-test-integration: $(VENV)/.installed ## The registry on a real PostgreSQL and S3 (skipped where not installed)
-	@$(BIN)/pytest -rs -m integration tests/adapters tests/cli tests/pipelines
+test-integration: $(VENV)/.installed ## The model's life on a real PostgreSQL and S3, killed, raced and told (skipped where not installed)
+	@$(BIN)/pytest -rs -n 2 --dist loadgroup -m integration tests/adapters tests/cli tests/pipelines
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core
 
 fuzz: $(VENV)/.installed ## 10,000 mangled market files, histories and command lines (minutes)
 	@$(BIN)/pytest -n 2 tests/fuzz.py
+
+test-browser: $(VENV)/.installed ## The console in a real Chromium, with axe-core (skipped where not installed)
+	@$(BIN)/pytest -rs tests/console_walk.py
 
 crash: $(VENV)/.installed ## Batch scoring killed 50 times at random points (minutes)
 	@$(BIN)/pytest tests/crash.py
@@ -73,14 +79,29 @@ bench-decision: $(VENV)/.installed ## The decision engine against exact answers
 bench-serving: $(VENV)/.installed ## The server beside an empty KServe model and MLflow's (FULL=1: longer)
 	@$(BIN)/python -m benchmarks.serving $(if $(FULL),--full)
 
+stress-serving: $(VENV)/.installed ## Swaps, SIGTERMs, 5,000 broken requests, an outage, memory (FULL=1: 50,000, a million)
+	@$(BIN)/python -m benchmarks.stress $(if $(FULL),--full)
+
+soak: $(VENV)/.installed ## A day in small: mixed traffic, swaps, bad input, an outage (MINUTES=15)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),15)
+
 bench-batch: $(VENV)/.installed ## Batch scoring of ten million rows
 	@$(BIN)/python -m benchmarks.batch
+
+bench-console: $(VENV)/.installed ## The console in Chromium and over HTTP (SHORT=1: minutes)
+	@$(BIN)/python -m benchmarks.console $(if $(SHORT),--short)
 
 bench-markets: $(VENV)/.installed ## 10,000 random valid markets, each answer checked by other means (an hour)
 	@$(BIN)/python -m benchmarks.random_markets
 
 bench-lifecycle: $(VENV)/.installed ## Gates, monitoring and what else the model's life is measured by
-	@$(BIN)/python -m benchmarks.lifecycle
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.lifecycle
+
+demo: $(VENV)/.installed ## A model's whole life in under three minutes, told in docs/lifecycle.md (out/demo)
+	@$(BIN)/python -m benchmarks.demo
+
+bench-eks: $(VENV)/.installed ## Manifests, schedules, canaries, a fleet, a failing Kubeflow (FULL=1: 64 markets)
+	@$(BIN)/python -m benchmarks.eks $(if $(FULL),--full)
 
 bench: $(VENV)/.installed ## Time the weekly pipeline, step by step
 	@$(BIN)/python -m benchmarks.weekly

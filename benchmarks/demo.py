@@ -70,9 +70,7 @@ class Demo:
     def run(self, command: str) -> str:
         """Run a command of `jackpot` in the folder, show both it and what it prints, and return that."""
         self.type(command)
-        done = subprocess.run(
-            self._words(command), cwd=self.folder, text=True, capture_output=True
-        )
+        done = subprocess.run(self._words(command), cwd=self.folder, text=True, capture_output=True)
         print(done.stdout.strip(), flush=True)
         if done.returncode != 0:
             raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stderr[-3000:]}")
@@ -220,6 +218,9 @@ def story(demo: Demo, rows: list[dict[str, str]]) -> None:
     demo.step("The retraining starts by the same trigger", "Nobody typed anything: the verdict is a record of the log.")
     demo.hear("retrain")
     demo.run(f"jackpot models list england {here}")
+    demo.run(f'jackpot approve england --reason "fitted to how players are now" {here}')
+    stands = {row["version"]: row["stands"] for row in demo.ask(f"jackpot models list england {here}")}
+    expect(stands.get("v3") == ["champion"], f"v3 is champion, not {stands}")
 
     demo.step("A year later: the first recommendation, computed anew")
     said = demo.run(f"jackpot replay {first['body']['prefix']} {here}")

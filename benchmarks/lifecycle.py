@@ -6,15 +6,14 @@ how often one that errs by so much less is, beside the z-test that knows the lon
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from . import monitoring, replays
+from . import monitoring, overhead, replays
+from .report import Figure, finish
 
 Array = npt.NDArray[np.float64]
 
@@ -50,53 +49,31 @@ def promoted(gain: Array) -> Array:
     return np.array([test is not None and test.p_value <= RATE for test in tests], dtype=float)
 
 
-def gates() -> dict[str, Any]:
-    """Return the false promotion rate with its 95% interval, and power by true gain."""
+def gates() -> list[Figure]:
+    """Return the lower end of the 95% interval of the false promotion rate, and power by true gain."""
     from scipy.stats import beta
 
     rng = np.random.default_rng(SEED)
     challenger, champion = errors(rng, PAIRS, 0.0)
     false = int(promoted(champion - challenger).sum())
     low, high = beta.ppf([0.025, 0.975], [false, false + 1], [PAIRS - false + 1, PAIRS - false])
-    power = {}
+    what = f"gates: an equal challenger promoted in {false / PAIRS:.1%}, 95% interval to {high:.1%} from"
+    figures = [Figure(what, float(low), "", f"<= {RATE}")]
     for gain in GAINS:
         challenger, champion = errors(rng, PAIRS, gain)
         difference = champion - challenger
         # The long-run variance is that of 20,000 more pairs of the same kind.
         known = np.subtract(*reversed(errors(rng, 20_000, gain))).mean(axis=1).std()
-        z = difference.mean(axis=1) / known > NormalDist().inv_cdf(1 - RATE)
-        power[f"{gain:.0%}"] = {"gate": float(promoted(difference).mean()), "z_test": float(z.mean())}
-    return {
-        "false_promotion": {"rate": false / PAIRS, "low_95": float(low), "high_95": float(high), "stated": RATE},
-        "power": power,
-        "met": bool(low <= RATE) and all(row["gate"] >= row["z_test"] - 0.1 for row in power.values()),
-    }
-
-
-PARTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
-    "gates": gates,
-    "monitoring": monitoring.part,
-    "replays": replays.part,
-}
+        z = float((difference.mean(axis=1) / known > NormalDist().inv_cdf(1 - RATE)).mean())
+        gate = float(promoted(difference).mean())
+        what = f"gates: a gain of {gain:.0%} found in {gate:.1%}, by the z-test that knows in {z:.1%}: short of it by"
+        figures.append(Figure(what, z - gate, "", "<= 0.1"))
+    return figures
 
 
 def main() -> None:
-    """Measure every part, print what was found, and JSON last."""
-    found = {name: part() for name, part in PARTS.items()}
-    gate = found["gates"]
-    false = gate["false_promotion"]
-    print(
-        f"gates: an equal challenger is promoted in {false['rate']:.1%} of {PAIRS} pairs "
-        f"(95%: {false['low_95']:.1%} to {false['high_95']:.1%}; stated {RATE:.0%})"
-    )
-    for gain, row in gate["power"].items():
-        print(f"       gain {gain:>4}: found in {row['gate']:6.1%}, by the z-test in {row['z_test']:6.1%}")
-    replayed = found["replays"]
-    print(
-        f"replay: {replayed['identical']} of {replayed['replayed']} identical, {replayed['seconds_each']} s each; "
-        f"{replayed['traced']} of {replayed['differences']} seeded differences traced"
-    )
-    print(json.dumps(found))
+    """Measure every part, print one table, and JSON last."""
+    finish("lifecycle", [*gates(), *monitoring.rows(), *replays.rows(), *overhead.rows()])
 
 
 if __name__ == "__main__":

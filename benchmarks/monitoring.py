@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -163,7 +162,7 @@ def rows() -> list[Figure]:
             found = statistics(7_000_001 * baseline, SERIES, baseline, FACTOR * stated)
             mean = run_lengths(joint(found, THRESHOLDS[baseline][verdict]), 1.0)[1]
             name = f"draws to a false {verdict}, stated {stated}, baseline of {baseline}: relative error"
-            figures.append(Figure(name, abs(mean / stated - 1), "", "<= 0.2"))
+            figures.append(Figure(f"monitor: {name}", abs(mean / stated - 1), "", "<= 0.2"))
             if (baseline, verdict) == (IN_USE, "retrain"):
                 each = {name: run_lengths(found[name], THRESHOLDS[baseline][verdict][name])[1] for name in DETECTORS}
     del found
@@ -176,21 +175,9 @@ def rows() -> list[Figure]:
         own = float(np.median(run_lengths(path, thresholds[change.detector])[0]))
         bound = threshold_for(cusum(change.log_ratio(quiet)), each[change.detector])
         known = float(np.median(run_lengths(cusum(change.log_ratio(moved)), bound)[0]))
-        figures.append(
-            Figure(f"{change.name}: {own:g} draws, the CUSUM that knows it {known:g}: ratio", own / known, "", "<= 1.5")
-        )
+        what = f"monitor: {change.name}: {own:g} draws, the CUSUM that knows it {known:g}: ratio"
+        figures.append(Figure(what, own / known, "", "<= 1.5"))
     return figures
-
-
-def part() -> dict[str, Any]:
-    """Print the figures a line each, and return them for `make bench-lifecycle`."""
-    found = rows()
-    for figure in found:
-        print(f"monitor: {figure.what} {figure.value:.3g} (must {figure.must})")
-    return {
-        "figures": [{"what": figure.what, "value": figure.value, "must": figure.must} for figure in found],
-        "met": all(figure.ok for figure in found),
-    }
 
 
 if __name__ == "__main__":

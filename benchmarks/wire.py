@@ -20,8 +20,8 @@ async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Return the head and the body of a message; raise ConnectionError where it ends early."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-        at = head.lower().find(b"content-length:")
-        length = int(head[at + 15 : head.index(b"\r\n", at)]) if at >= 0 else 0
+        at = head.lower().find(b"\r\ncontent-length:")
+        length = int(head[at + 17 : head.index(b"\r\n", at + 2)]) if at >= 0 else 0
         return head, await reader.readexactly(length)
     except asyncio.IncompleteReadError as error:
         raise ConnectionError(f"the connection ended after {len(error.partial)} bytes") from None

@@ -72,6 +72,7 @@ def compile_manifests(folder: Path, image: str | None) -> list[Path]:
 def content_hash(spec: Any, platform: Any) -> str:
     """Return the SHA-256 of a compiled pipeline's content, however it is written down."""
     from google.protobuf import json_format
+
     from jackpot.canonical import json_bytes, sha256
 
     return sha256(json_bytes([json_format.MessageToDict(part) for part in (spec, platform)]))

@@ -41,7 +41,7 @@ LARGE: Final = Size("1", "768Mi", "1", "1536Mi")
 
 @dataclass(frozen=True)
 class Task:
-    """What a step asks for. `measured` is its peak memory in MiB, as `step-done` in its log tells, the example markets'.
+    """What a step asks for. `measured` is its peak memory in MiB on the example markets (`step-done` in its log).
 
     Every step may be repeated. Those with no retries fail by a verdict, which a second try would only hide.
     """

@@ -17,6 +17,7 @@ import kserve
 import uvicorn
 from grpc import aio
 from kserve import model_server
+from uvicorn.protocols.http import httptools_impl
 
 from .app import ServingApp
 from .fleet import Fleet
@@ -92,6 +93,20 @@ class _LateClosing(uvicorn.Server):
         asyncio.get_running_loop().call_later(self._fleet.settings.drain_seconds, super().handle_exit, sig, frame)
 
 
+class _Cycle(httptools_impl.RequestResponseCycle):
+    """A request and its answer. uvicorn closes a connection with the first answer that says so; a client that goes on
+    regardless would lose its next request, so while the server drains only what the client asked for closes it."""
+
+    fleet: Fleet
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer."""
+        keep_alive = self.keep_alive
+        await super().send(message)
+        if self.fleet.draining and message["type"] == "http.response.start":
+            self.keep_alive = keep_alive
+
+
 class GrpcServer(model_server.GRPCServer):  # type: ignore[misc]
     """gRPC on the event loop, with a service that takes bytes."""
 
@@ -120,7 +135,8 @@ def model_server_for(fleet: Fleet, app: ServingApp, **settings: Any) -> Any:
     model_server.app = app
     model_server.RESTServer, model_server.GRPCServer = RestServer, GrpcServer
     model_server.DataPlane = DataPlane
-    DataPlane.fleet = fleet
+    DataPlane.fleet = _Cycle.fleet = fleet
+    httptools_impl.RequestResponseCycle = _Cycle  # type: ignore[misc]
     server = kserve.ModelServer(workers=1, grace_period=fleet.settings.grace_seconds, **settings)
 
     # Each request is one line of our own log; of KServe's and uvicorn's, only what is wrong.

@@ -177,6 +177,8 @@ def kubeflow_server() -> Iterator[tuple[str, KubeflowServer]]:
     state = KubeflowServer()
     handler = type("Handler", (_Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # A client that has given up is no error of the server's.
+    server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

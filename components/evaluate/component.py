@@ -51,6 +51,7 @@ def evaluate(
         from jackpot.errors import JackpotError
         from jackpot.promotion.versions import champion_or_error
         from jackpot.steps.evaluate import evaluate, flat_metrics
+        from jackpot.steps.monitor import retraining_reason
         from jackpot.steps.tuning import trial_runs
         from jackpot.steps.week import read_week
 
@@ -61,7 +62,8 @@ def evaluate(
         champion = champion_or_error(log, week.model_name, places.store, places.registry)
         candidate, paths = Path(model.path), {name: Path(artifact.path) for name, artifact in outputs.items()}
         trials = trial_runs(week, candidate, places.store)
-        record, logged = evaluate(week, candidate, places.registry, run_id, trials, champion, **paths)
+        asked = retraining_reason(week, champion, places.store)
+        record, logged = evaluate(week, candidate, places.registry, run_id, trials, champion, asked, **paths)
         for name, value in flat_metrics(record).items():
             metrics.log_metric(name, value)
         try:

@@ -13,7 +13,8 @@ from typing import Any, Final
 from ..errors import InputError, JackpotError, Problem
 from ..scheduling import RecurringRun, Wanted
 
-TIMEOUT_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = (10.0, 30.0)
+"""To connect, and between two bytes of an answer. A pair: the client leaves a single float out of account."""
 RETRIES: Final = 3
 BACKOFF_SECONDS: Final = 0.5
 PAGE: Final = 100
@@ -183,7 +184,7 @@ def _client() -> Any:
     class Client(kfp.Client):  # type: ignore[misc]
         def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
             """Ask once: the original asks five times, 5 s apart, also where the token is refused."""
-            return self._healthz_api.healthz_service_get_healthz()
+            return self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS)
 
     return Client
 

@@ -190,7 +190,10 @@ class AuditLog:
     def _refresh(self) -> None:
         """Read what was added since, check it, and see to the last record's head."""
         known = len(self._known)
-        keys = list(self._store.keys(f"{self.market}/"))[known:]
+        listed = list(self._store.keys(f"{self.market}/"))
+        if len(listed) < known:
+            self._refuse(len(listed) + 1, "it was there before, and is gone")
+        keys = listed[known:]
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
             for number, data in enumerate(pool.map(self._store.read, keys), known + 1):
                 previous = self._known[-1][1] if self._known else None

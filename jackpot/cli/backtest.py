@@ -40,7 +40,7 @@ def command(market: str, history: str, as_of: str, environment: str, horizon: in
     from ..market.loading import load_market
     from ..steps.preprocess import read_source
     from ..steps.weekly import week_in_memory
-    from .settings import words
+    from .settings import settings_words
 
     output = Output(as_json)
     day = resolve_as_of(as_of)
@@ -54,7 +54,7 @@ def command(market: str, history: str, as_of: str, environment: str, horizon: in
     if as_json:
         output.json(summary(result))
         return 0
-    output.say(words(tuning))
+    output.say(settings_words(tuning))
     _print(result, loaded.market, output)
     for gate in result.gates:
         output.say(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.reason}")

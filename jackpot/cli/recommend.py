@@ -28,7 +28,7 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
     from ..steps.preprocess import read_source
     from ..steps.weekly import recommend_in_memory, week_in_memory
     from .recommendation import show
-    from .settings import words
+    from .settings import settings_words
 
     output = Output(as_json)
     day = resolve_as_of(as_of)
@@ -43,7 +43,7 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
     if as_json:
         output.json(record.model_dump(mode="json"))
     else:
-        output.say(words(tuning))
+        output.say(settings_words(tuning))
         show(output, record, loaded.market.currency_decimals)
     output.next_step(f"jackpot run {market}  (with registry, report and records)")
     return 0 if record.status != "infeasible" else 1

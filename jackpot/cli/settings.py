@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..records import Tuning
 
 
-def words(tuning: Tuning | None) -> str:
+def settings_words(tuning: Tuning | None) -> str:
     """Say whose settings they are, and which."""
     if tuning is None:
         return "settings: the default's"

@@ -61,7 +61,7 @@ def command(
     from ..steps.preprocess import read_source
     from ..steps.solving import solve_week
     from ..steps.weekly import week_in_memory
-    from .settings import words
+    from .settings import settings_words
 
     output = Output(as_json)
     day, changes = resolve_as_of(as_of), parse_changes(words)
@@ -78,10 +78,10 @@ def command(
     if as_json:
         output.json((answer or hangs_on).model_dump(mode="json"))  # type: ignore[union-attr]
     elif answer is not None:
-        output.say(words(tuning))
+        output.say(settings_words(tuning))
         _show(output, answer, money)
     elif hangs_on is not None:
-        output.say(words(tuning))
+        output.say(settings_words(tuning))
         _show_sensitivities(output, hangs_on, solved.jackpot, money)
     output.next_step(f"jackpot recommend {market}" if words else f"jackpot what-if {market} --set level=0.95")
     return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ import pandas as pd
 from ..cash import CashOutlook
 from ..market import schema
 from .draw_law import DrawLaw, draw_law
-from .payout_ratio import Ledger, surplus
+from .payout_ratio import Ledger, cash_timeline, draw_margins, surplus
 from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan, pools_ahead
 from .programme import Stage
 from .rollout import Rollout, roll, sales_at
 from .situation import Array, Situation
+from .true_ledger import TrueLedger, true_ledger
 
 _BUFFERS = (0.0, 0.15, 0.3, 0.5)
 """Shares of the cash over its floor that are kept back for what sales may still do."""
@@ -36,13 +38,19 @@ class RatioPlan:
     ledger: Ledger
     plan: Plan
 
+    @cached_property
+    def true_ledger(self) -> TrueLedger | None:
+        """What the programme misses where the window is shorter than what is left of the period."""
+        return None if self.rule.tested == "year_end" else true_ledger(self.plan, self.rule.window_draws)
+
     def look(self, situation: Situation, jackpots: Array, then: Sequence[float] = ()) -> LookAhead:
         """Return what each jackpot leads to, where the draws after it announce those of `then`."""
         law = law_now(situation, jackpots)
         increment = surplus(self.rule, law.counted(self.rule.contribution), law.sales)
         ahead = self.plan.ahead
         fixed = _fixed(situation, ahead, then, self.rule)
-        return self.plan.look(law, increment * float(np.any(ahead.stages[ahead.now].increment)), fixed)
+        look = self.plan.look(law, increment * float(np.any(ahead.stages[ahead.now].increment)), fixed)
+        return look if then or self.true_ledger is None else self.true_ledger.corrected(look, jackpots)
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,8 @@ class Outlook:
 
     ratio: RatioPlan | None
     cash: Plan | None
-    lows: dict[tuple[float, ...], Array] = field(default_factory=dict, compare=False)
-    """The lowest change of cash by path, shape (samples,): it does not depend on the cash, and is computed once."""
+    lows: dict[tuple[int, tuple[float, ...]], Array] = field(default_factory=dict, compare=False)
+    """The lowest change of cash by draws and path, shape (samples,): whatever the cash, and computed once."""
 
     @property
     def plan(self) -> Plan | None:
@@ -84,12 +92,16 @@ class Outlook:
 
     def lowest(self, situation: Situation, path: tuple[float, ...], draws: int) -> Array:
         """Return the lowest change of cash over the draws ahead, shape (samples,)."""
-        if path not in self.lows:
-            ahead = self.roll(situation, path, draws)
-            if ahead is None:
-                raise ValueError("cash is looked at under a plan")
-            self.lows[path] = ahead.margin.cumsum(axis=1).min(axis=1)
-        return self.lows[path]
+        if (draws, path) not in self.lows:
+            self.lows[draws, path] = self.change(situation, path, draws).min(axis=1)
+        return self.lows[draws, path]
+
+    def change(self, situation: Situation, path: Sequence[float], draws: int) -> Array:
+        """Return the change of cash up to each draw ahead, shape (samples, draws)."""
+        ahead = self.roll(situation, path, draws)
+        if ahead is None:
+            raise ValueError("cash is looked at under a plan")
+        return ahead.margin.cumsum(axis=1)
 
 
 def _fixed(
@@ -114,7 +126,54 @@ def law_now(situation: Situation, jackpots: Array) -> DrawLaw:
     return draw_law(situation.market, situation.price, sales, jackpots, situation.pool)
 
 
-def with_cash(situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, jackpots: Array) -> Outlook:
+@dataclass(frozen=True)
+class CashPromise:
+    """What is left of the promise on cash: joint over a named period, of which `left` draws are to come.
+
+    `plan` keeps it from the period's start, as if cash were all that is promised. `kept` is its chance from here on,
+    after the luck so far, and `later` that of the next period: what any other plan is held to, and `asked` that below
+    which a jackpot breaks the promise. `spent` is False where the luck so far is not known, and the promise begins
+    here.
+    """
+
+    left: int
+    plan: Plan | None
+    kept: float
+    asked: float
+    later: float
+    spent: bool
+
+
+def cash_promise(
+    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, jackpots: Array
+) -> CashPromise:
+    """Return what is left of the promise on cash; the cash at its start is that of now less what the draws left.
+
+    There is no plan where the payout ratio's never comes near the floor.
+    """
+    time, x = cash_timeline(situation, rule), cash_now - rule.floor
+    past = draw_margins(situation, time.past)
+    spent = not np.isnan(past).any()
+    if not spent:
+        time = replace(time, past=0, tested=time.tested[time.past :], last=time.last[time.past :])
+    if outlook.ratio is not None:
+        typical = (float(jackpots[len(jackpots) // 2]),)
+        if x + outlook.change(situation, typical, time.left + rule.horizon_draws).min() >= 0:
+            return CashPromise(time.left, None, rule.confidence, rule.confidence, rule.confidence, spent)
+    ahead = cash_ahead(situation, x - float(past.sum()) if spent else x, x, time, jackpots)
+    plan = make_plan(ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER), rule.confidence)
+    kept, later = float(plan.worth.kept[0]), float(plan.worth.later[0])
+    if plan.restoring or time.past == 0:
+        kept = rule.confidence
+    elif plan.multiplier == 0.0:
+        kept = min(kept, rule.confidence)
+    least, after = min(kept, rule.confidence), min(later, rule.confidence)
+    return CashPromise(time.left, plan, kept, least, after, spent)
+
+
+def with_cash(
+    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, promise: CashPromise, jackpots: Array
+) -> Outlook:
     """Return the outlook with a plan that keeps the floor under the cash.
 
     Where the payout ratio has a plan and cash would not last under it, there are two ways to make it last, judged by
@@ -124,39 +183,48 @@ def with_cash(situation: Situation, outlook: Outlook, cash_now: float, rule: sch
     next, would be less attainable than before.
     """
     ratio = outlook.ratio
+    if promise.plan is None:
+        return outlook
     if ratio is None:
-        ahead = cash_ahead(situation, cash_now, rule.floor, rule.horizon_draws, jackpots)
-        return Outlook(None, make_plan(ahead, rule.confidence))
+        return Outlook(None, promise.plan)
 
     def keeps_ratio(plan: Plan) -> bool:
         now, then = plan.worth, ratio.plan.worth
         least = min(float(then.later[0]), ratio.plan.confidence) - _LOST
         return plan.restoring <= ratio.plan.restoring and float(now.later[0]) >= least
 
-    def lasts(one: Outlook) -> bool:
-        chance = chance_of_floor(situation, one, cash_now, rule)
-        return bool(chance(jackpots[[0, len(jackpots) // 2]]).max() >= rule.confidence)
+    def lasts(one: Outlook, least: float) -> bool:
+        few, draws = jackpots[[0, len(jackpots) // 2]], promise.left + rule.horizon_draws
+        paths = [cash_now - rule.floor + one.change(situation, (float(jackpot),), draws) for jackpot in few]
+        now = max(float((cash[:, : promise.left].min(axis=1) >= 0).mean()) for cash in paths)
+        then = max(float((cash[:, promise.left :].min(axis=1, initial=np.inf) >= 0).mean()) for cash in paths)
+        return now >= least and then >= promise.later
 
-    if lasts(outlook):
-        return outlook
-    if ratio.rule.tested == "year_end" and ratio.rule.basis == "realised" and ratio.rule.ceiling is None:
-        for buffer in _BUFFERS:
-            ahead = cash_limited(situation, outlook, ratio, (1 - buffer) * (cash_now - rule.floor), rule.horizon_draws)
-            one = Outlook(RatioPlan(ratio.rule, ratio.ledger, make_plan(ahead, ratio.plan.confidence)), None)
-            if one.ratio is not None and keeps_ratio(one.ratio.plan) and lasts(one):
-                return one
-    low, high, best = 0, len(jackpots), outlook
-    while high - low > 1:
-        count = (low + high) // 2
-        plan = make_plan(capped(ratio.plan.ahead, count), ratio.plan.confidence, certain=ratio.rule.basis == "accrued")
-        one = Outlook(RatioPlan(ratio.rule, ratio.ledger, plan), None)
-        if not lasts(one):
-            high = count
-        else:
-            low = count
-            if keeps_ratio(plan):
-                best = one
-    return best
+    year = ratio.rule.tested == "year_end" and ratio.rule.basis == "realised" and ratio.rule.ceiling is None
+    for least in dict.fromkeys((promise.kept, promise.asked)):
+        if lasts(outlook, least):
+            return outlook
+        for buffer in _BUFFERS if year else ():
+            room = (1 - buffer) * (cash_now - rule.floor)
+            ahead = cash_limited(situation, outlook, ratio, room, promise.left + rule.horizon_draws)
+            one = RatioPlan(ratio.rule, ratio.ledger, make_plan(ahead, ratio.plan.confidence))
+            if keeps_ratio(one.plan) and lasts(Outlook(one, None), least):
+                return Outlook(one, None)
+        low, high, best = 0, len(jackpots), outlook
+        while high - low > 1:
+            count = (low + high) // 2
+            certain = ratio.rule.basis == "accrued"
+            plan = make_plan(capped(ratio.plan.ahead, count), ratio.plan.confidence, certain=certain)
+            other = Outlook(RatioPlan(ratio.rule, ratio.ledger, plan), None)
+            if not lasts(other, least):
+                high = count
+            else:
+                low = count
+                if keeps_ratio(plan):
+                    best = other
+        if best is not outlook:
+            return best
+    return outlook
 
 
 def cash_limited(situation: Situation, outlook: Outlook, ratio: RatioPlan, room: float, draws: int) -> Ahead:
@@ -182,9 +250,9 @@ def cash_limited(situation: Situation, outlook: Outlook, ratio: RatioPlan, room:
 
 
 def chance_of_floor(
-    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash
+    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, draws: int
 ) -> Callable[[Array], Array]:
-    """Return what gives the chance of cash at or above its floor after each draw of the horizon, at each jackpot.
+    """Return what gives the chance of cash at or above its floor after each of the next draws, at each jackpot.
 
     It is the highest attainable where cash alone is planned for, and that of the payout ratio's plan otherwise.
     """
@@ -193,7 +261,7 @@ def chance_of_floor(
         if outlook.ratio is None:
             look = outlook.look(situation, jackpots)
             return np.ones(len(jackpots)) if look is None else look.attainable
-        lowest = [cash_now + outlook.lowest(situation, (float(one),), rule.horizon_draws) for one in jackpots]
+        lowest = [cash_now + outlook.lowest(situation, (float(one),), draws) for one in jackpots]
         return np.array([float((cash >= rule.floor).mean()) for cash in lowest])
 
     return chance
@@ -204,9 +272,11 @@ def cash_outlook(situation: Situation, outlook: Outlook, jackpot: float) -> Cash
     rule, cash_now = situation.market.cash, situation.cash_now
     if rule is None or cash_now is None:
         return None
-    dates, cash = _cash(situation, outlook, cash_now, jackpot, rule.horizon_draws)
+    left = cash_timeline(situation, rule).left
+    dates, cash = _cash(situation, outlook, cash_now, jackpot, max(left, rule.horizon_draws))
+    kept = float((cash[:, :left].min(axis=1) >= rule.floor).mean())
+    dates, cash = dates[: rule.horizon_draws], cash[:, : rule.horizon_draws]
     quantiles = dict(zip(FAN, np.quantile(cash, list(FAN.values()), axis=0), strict=True))
-    kept = float((cash.min(axis=1) >= rule.floor).mean())
     fan = pd.DataFrame({"draw_date": dates, **quantiles})
     return CashOutlook(situation.market.currency, cash_now, rule.floor, rule.confidence, kept, fan)
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ..market.schema import PayoutRatio
 from ..records import ConstraintState
-from .cash_floor import Outlook, RatioPlan, chance_of_floor, law_now, with_cash
+from .cash_floor import Outlook, RatioPlan, cash_promise, chance_of_floor, law_now, with_cash
 from .grid import StepGrid
-from .payout_ratio import Timeline, ledger_of, surplus, timeline
+from .payout_ratio import Timeline, cash_timeline, ledger_of, surplus, timeline
 from .plan import candidates, make_plan, ratio_ahead
 from .promise import ROUNDING, Mask, Promise, Side
 from .situation import Array, Situation
@@ -140,7 +140,7 @@ def _ratio(
             if rule.basis == "realised" and rule.tested != "year_end" and size > rule.window_draws:
                 warnings.append(
                     f"payout ratio: its window of {rule.window_draws} draws is shorter than its period of {size}, "
-                    "and what leaves it later is planned for at its mean: the probabilities stated are approximate"
+                    "and draws that are still to be decided leave it in time: the probabilities are of 512 paths"
                 )
             if ledger.missing_draws:
                 warnings.append(
@@ -178,16 +178,25 @@ def _cash(
         if situation.cash_now is not None:
             warnings.append("cash figures were given, but the market file has no cash floor: they are not used")
     else:
+        left = cash_timeline(situation, cash).left
         text = (
-            f"cash stays at or above {money(situation, cash.floor)} after each of the next {cash.horizon_draws} draws "
-            f"under the plan, with {cash.confidence:.1%} confidence"
+            f"cash stays at or above {money(situation, cash.floor)} after each of the {left} draws left "
+            f"in the named period under the plan, with {cash.confidence:.1%} confidence"
         )
         if situation.cash_now is None:
             unchecked.append(_unchecked("cash_floor", text, "no cash figures were given", None))
         else:
-            outlook = with_cash(situation, outlook, situation.cash_now, cash, _nodes(situation, grid))
-            chance = chance_of_floor(situation, outlook, situation.cash_now, cash)
-            promises.append(Promise("cash_floor", text, cash.confidence, chance, grid, _DEAR_NODES))
+            nodes = _nodes(situation, grid)
+            promise = cash_promise(situation, outlook, situation.cash_now, cash, nodes)
+            outlook = with_cash(situation, outlook, situation.cash_now, cash, promise, nodes)
+            chance = chance_of_floor(situation, outlook, situation.cash_now, cash, left)
+            asked = cash.confidence if outlook.ratio is None else promise.asked
+            promises.append(Promise("cash_floor", text, asked, chance, grid, _DEAR_NODES))
+            if not promise.spent:
+                warnings.append(
+                    "cash_floor: the prizes paid in the named period so far are not all known, "
+                    "and the floor is promised from this draw on"
+                )
     return outlook
 
 

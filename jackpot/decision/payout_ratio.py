@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..game.moments import draw_moments
 from ..market.calendar import draw_dates
-from ..market.schema import PayoutRatio
+from ..market.schema import Cash, PayoutRatio
 from .draw_law import accrues
 from .situation import Array, Situation
 
@@ -57,6 +57,25 @@ class Timeline:
     dates: pd.DatetimeIndex
     """Of the draws that are not over."""
 
+    @property
+    def left(self) -> int:
+        """How many draws of the named period are to come."""
+        return int(np.flatnonzero(self.last)[0]) + 1 - self.past
+
+
+def draw_margins(situation: Situation, count: int) -> Array:
+    """Return what each of the last `count` draws left the operator, NaN where the prizes paid are not known."""
+    market, draws = situation.market, situation.draws
+    sales, paid = (draws[name].to_numpy(dtype=np.float64) for name in ("sales", "jackpot_paid"))
+    into = np.zeros(len(draws))
+    if market.game.pool is not None:
+        into = market.game.pool.share_of_sales * sales
+        held = draws["pool"].shift(1).to_numpy(dtype=np.float64)
+        paid = np.where(paid > 0, np.maximum(paid - held - into, 0.0), paid)
+    kept = sales * (1.0 - market.costs.share_of_sales) - market.costs.fixed_per_draw
+    left = kept - paid - into - draws["secondary_paid"].to_numpy(dtype=np.float64)
+    return np.asarray(left[len(left) - count :], dtype=np.float64)
+
 
 def ledger_of(situation: Situation, rule: PayoutRatio, needed: int) -> Ledger:
     """Return the ledger; it is unknown where one of the last `needed` draws lacks the prizes really paid."""
@@ -87,14 +106,9 @@ def timeline(situation: Situation, rule: PayoutRatio) -> Timeline:
     The plan goes on for another horizon after the period, as if that were the next one, so that the period's end is
     not run down.
     """
-    first, left = _period(situation, rule)
-    past = int((situation.draws["draw_date"] >= first).sum())
-    cash = situation.market.cash
-    horizon = max(situation.market.decision.horizon_draws, 0 if cash is None else cash.horizon_draws)
-    days = situation.dates(len(left) + horizon)
-    count = past + len(days)
-    last = np.zeros(count, dtype=bool)
-    last[past + len(left) - 1] = last[-1] = True
+    first, left = _period(situation, rule.period_starts, rule.period_draws, rule.year_end)
+    past, last, days = _draws_ahead(situation, first, left)
+    count = len(last)
     if rule.tested == "each_draw":
         tested = np.ones(count, dtype=bool)
     elif rule.tested == "year_end":
@@ -111,10 +125,39 @@ def timeline(situation: Situation, rule: PayoutRatio) -> Timeline:
     return Timeline(past, tested, last, counted, days)
 
 
-def _period(situation: Situation, rule: PayoutRatio) -> tuple[pd.Timestamp, pd.DatetimeIndex]:
-    """Return the named period's first day, and the dates of its draws that are left, this one first."""
-    if rule.period_starts is not None:
-        start, size = rule.period_starts, rule.period_draws
+def cash_timeline(situation: Situation, cash: Cash) -> Timeline:
+    """Return the same for the cash floor, tested after every draw of its own period, or of the payout ratio's."""
+    ratio = situation.market.regulation.payout_ratio
+    if cash.period_starts is not None or ratio is None:
+        first, left = _period(situation, cash.period_starts, cash.horizon_draws, "12-31")
+    else:
+        first, left = _period(situation, ratio.period_starts, ratio.period_draws, ratio.year_end)
+    past, last, days = _draws_ahead(situation, first, left)
+    every = np.ones(len(last), dtype=bool)
+    return Timeline(past, every, last, every, days)
+
+
+def _draws_ahead(
+    situation: Situation, first: pd.Timestamp, left: pd.DatetimeIndex
+) -> tuple[int, Mask, pd.DatetimeIndex]:
+    """Return how many draws of the period are over, which draws since its first end one, and the dates ahead."""
+    past = int((situation.draws["draw_date"] >= first).sum())
+    cash = situation.market.cash
+    horizon = max(situation.market.decision.horizon_draws, 0 if cash is None else cash.horizon_draws)
+    days = situation.dates(len(left) + horizon)
+    last = np.zeros(past + len(days), dtype=bool)
+    last[past + len(left) - 1] = last[-1] = True
+    return past, last, days
+
+
+def _period(
+    situation: Situation, start: dt.date | None, size: int, year_end: str
+) -> tuple[pd.Timestamp, pd.DatetimeIndex]:
+    """Return the named period's first day, and the dates of its draws that are left, this one first.
+
+    Periods of `size` draws are counted from `start`; without it they are the years that close on `year_end`.
+    """
+    if start is not None:
         if situation.date < start:
             return pd.Timestamp(situation.date), situation.dates(size)
         count = (situation.date - start).days + 1
@@ -123,14 +166,14 @@ def _period(situation: Situation, rule: PayoutRatio) -> tuple[pd.Timestamp, pd.D
         ]
         done = len(dates) % size
         return pd.Timestamp(dates[-done] if done else situation.date), situation.dates(size - done)
-    year = situation.date.year + (_year_end(rule, situation.date.year) < situation.date)
-    end = _year_end(rule, year)
+    year = situation.date.year + (_year_end(year_end, situation.date.year) < situation.date)
+    end = _year_end(year_end, year)
     days = situation.dates(1 + (end - situation.date).days)
-    return pd.Timestamp(_year_end(rule, year - 1)) + pd.Timedelta(days=1), days[days <= pd.Timestamp(end)]
+    return pd.Timestamp(_year_end(year_end, year - 1)) + pd.Timedelta(days=1), days[days <= pd.Timestamp(end)]
 
 
-def _year_end(rule: PayoutRatio, year: int) -> dt.date:
-    month, day = (int(part) for part in rule.year_end.split("-"))
+def _year_end(month_day: str, year: int) -> dt.date:
+    month, day = (int(part) for part in month_day.split("-"))
     return dt.date(year, month, min(day, calendar.monthrange(year, month)[1]))
 
 

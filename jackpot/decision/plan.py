@@ -315,13 +315,15 @@ def ratio_ahead(
     return Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, rule.basis == "realised")
 
 
-def cash_ahead(situation: Situation, cash_now: float, floor: float, draws: int, jackpots: Array) -> Ahead:
+def cash_ahead(situation: Situation, x_start: float, x_now: float, time: Timeline, jackpots: Array) -> Ahead:
     """Return the draws ahead as the cash sees them: x is the cash over its floor, tested after each draw."""
-    dates = situation.dates(draws)
-    sales = situation.sample_sales(jackpots, dates)
-    laws = laws_ahead(situation, sales, jackpots, dates)
-    stages = [Stage(law.margin, law.chance, law.value, 0.0, last=i == len(laws) - 1) for i, law in enumerate(laws)]
-    return Ahead(jackpots, dates, sales, laws, tuple(stages), 0, cash_now - floor, cash_now - floor)
+    sales = situation.sample_sales(jackpots, time.dates)
+    laws = laws_ahead(situation, sales, jackpots, time.dates)
+    stages = []
+    for i, last in enumerate(time.last):
+        law = laws[max(i - time.past, 0)]
+        stages.append(Stage(law.margin, law.chance, law.value, 0.0, last=bool(last)))
+    return Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now)
 
 
 def capped(ahead: Ahead, count: int) -> Ahead:

@@ -1,20 +1,25 @@
-"""What a plan really leads to in a window shorter than its period, where the programme knows the ledger by its sum alone.
+"""What a plan really leads to in a window shorter than its period: the programme knows the ledger by its sum alone.
 
-One step of policy iteration by rollout (Bertsekas, Tsitsiklis and Wu 1997): every candidate jackpot at this draw is
-followed by the plan on the ledger itself, in which each draw leaves the window whole. Luck is a Latin hypercube, and
-the same for every jackpot.
+One step of policy iteration by rollouts (Bertsekas, Tsitsiklis and Wu 1997): every candidate jackpot at this draw is
+followed by a policy on the ledger itself, in which each draw leaves the window whole. The policies are the plan, which
+takes the known draws out of the window one by one and then a share of the sum, and one that takes the share from the
+next draw on; the better one counts. Luck is a Latin hypercube, and the same for every jackpot and policy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .plan import Actions, LookAhead, Plan, look_ahead
-from .programme import Stage
+from .plan import Ahead, LookAhead, Plan, look_ahead
+from .programme import Actions, Programme, Stage
 from .situation import Array
+
+Action = Callable[[int, Array], Actions]
 
 PATHS = 512
 _SEED = 3
@@ -22,7 +27,7 @@ _SEED = 3
 
 @dataclass(frozen=True)
 class TrueLedger:
-    """By how much the programme's figures miss those on the true ledger, at each candidate jackpot, `LookAhead` arrays."""
+    """By how much figures on the true ledger differ from the programme's, at each candidate jackpot."""
 
     jackpots: Array
     missing: LookAhead
@@ -51,18 +56,37 @@ def true_ledger(plan: Plan, window: int, paths: int = PATHS) -> TrueLedger | Non
         return None
     stage = ahead.stages[ahead.now]
     look = look_ahead(ahead, stage.chance, stage.increment, plan.policy)
-    kept, later, value = _rolled(plan, window, plan.action, paths)
-    most, _, _ = _rolled(plan, window, _most_confident(plan), paths)
-    attainable = np.maximum(most, kept)
-    gained = attainable - look.attainable
+    kept, later, value = _rolled(ahead, window, plan.action, paths)
+    other = _rolled(ahead, window, _shared_out(plan, window), paths)
+    better = _worth(plan, *other) > _worth(plan, kept, later, value)
+    kept, later, value = (np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True))
+    most, _, _ = _rolled(ahead, window, _most_confident(ahead), paths)
+    gained = np.maximum(most, kept) - look.attainable
     return TrueLedger(
-        ahead.jackpots,
-        LookAhead(gained, gained, kept - look.kept, later - look.later, value - look.value),
+        ahead.jackpots, LookAhead(gained, gained, kept - look.kept, later - look.later, value - look.value)
     )
 
 
-def _most_confident(plan: Plan) -> Callable[[int, Array], Actions]:
-    programme = plan.ahead.programme
+def _worth(plan: Plan, kept: Array, later: Array, value: Array) -> Array:
+    return plan.objective(LookAhead(kept, kept, kept, later, value))
+
+
+def _shared_out(plan: Plan, window: int) -> Action:
+    """Return the policy under which every draw from the next one on takes a share of the sum out of the window."""
+    ahead, tail, cells = plan.ahead, plan.tail, plan.ahead.programme.cells
+    later = [replace(stage, drop=0.0, decay=1.0 - 1.0 / window) for stage in ahead.stages[ahead.now + 1 :]]
+    programme = Programme((*ahead.stages[: ahead.now + 1], *later), cells)
+    policy = programme.solve(plan.policy.multiplier, plan.promised, ahead.now, ahead.period_end, tail)
+
+    def action(t: int, x: Array) -> Actions:
+        at = policy if tail is None or t < tail.begin else tail
+        return np.asarray(at.action[t - at.begin, 0, cells.nearest(x)], dtype=np.int16)
+
+    return action
+
+
+def _most_confident(ahead: Ahead) -> Action:
+    programme = ahead.programme
 
     def action(t: int, x: Array) -> Actions:
         return np.asarray(programme.restoring[t, 0, programme.cells.nearest(x)], dtype=np.int16)
@@ -70,16 +94,14 @@ def _most_confident(plan: Plan) -> Callable[[int, Array], Actions]:
     return action
 
 
-def _rolled(
-    plan: Plan, window: int, action: Callable[[int, Array], Actions], paths: int
-) -> tuple[Array, Array, Array]:
+def _rolled(ahead: Ahead, window: int, action: Action, paths: int) -> tuple[Array, Array, Array]:
     """Return the chances of keeping this period's tests and the next one's, and the value after this draw."""
-    ahead, rng = plan.ahead, np.random.default_rng(_SEED)
+    rng = np.random.default_rng(_SEED)
     stages, now, end = ahead.stages, ahead.now, ahead.period_end
     candidates = len(ahead.jackpots)
     size = candidates * paths
     column = np.tile(np.arange(paths), candidates)
-    node = np.repeat(np.arange(candidates), paths)
+    node: npt.NDArray[np.integer[Any]] = np.repeat(np.arange(candidates), paths)
     x, value = np.full(size, ahead.x_now), np.zeros(size)
     kept, later = np.ones(size, dtype=bool), np.ones(size, dtype=bool)
     added = np.empty((len(stages) - now, size))

@@ -13,6 +13,7 @@ from ..records import IsoDate, PlannedDraw, Record, Status
 from .changes import Changes, changed
 from .constraints import money
 from .explain import planned_path
+from .payout_ratio import cash_timeline
 from .plan import laws_ahead, pools_ahead
 from .promise import ROUNDING
 from .solution import Solution, solve, with_cash_now
@@ -165,7 +166,7 @@ def _cash_kept(solved: Solution, path: tuple[float, ...]) -> float:
     rule, cash = situation.market.cash, situation.cash_now
     if rule is None or cash is None:
         raise ValueError("a cash floor and figures are needed")
-    lowest = outlook.lowest(situation, path, rule.horizon_draws)
+    lowest = outlook.lowest(situation, path, cash_timeline(situation, rule).left)
     return float((cash + lowest >= rule.floor).mean())
 
 

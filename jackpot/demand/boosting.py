@@ -59,7 +59,8 @@ class BoostingDemand(PosteriorDemand):
         past: Memory, last_date: pd.Timestamp, specials: SpecialLevels, sd: float, scale: Scale, largest: float,
     ) -> None:  # fmt: skip
         self.market, self.design, self.trees, self.grid = market, design, trees, grid
-        self.level, self.lags, self.past, self.last_date = level, lags, past, last_date
+        self.level, self.lags, self.past, self._last_date = level, lags, past, last_date
+        self.last_date = last_date
         self.specials, self.sd, self.scale, self.largest_seen = specials, sd, scale, largest
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
@@ -68,7 +69,7 @@ class BoostingDemand(PosteriorDemand):
 
     def _curves(self, dates: pd.DatetimeIndex) -> Array:
         """Return log sales of each model at the grid's jackpots, shape (models, d, grid)."""
-        gaps = gap_days(dates, self.last_date)
+        gaps = gap_days(dates, self._last_date)
         effects = self.design.by_date(dates, gaps, self.market)[:, -9:-4]
         past = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
         lags = self.lags * (np.arange(len(dates)) == 0)[:, None]
@@ -93,14 +94,14 @@ class BoostingDemand(PosteriorDemand):
 
     def slopes(self, parameters: Array, jackpots: Array) -> Array:
         """Return the mean slope over a quarter of a log on either side, shape (m, k)."""
-        date = pd.DatetimeIndex([self.last_date + pd.Timedelta(days=7)])
+        date = pd.DatetimeIndex([self._last_date + pd.Timedelta(days=7)])
         low, high = (self.log_sales(parameters, jackpots * np.exp(h), date)[:, 0] for h in (-0.25, 0.25))
         return np.asarray((high - low) / 0.5, dtype=float)
 
     def error_variance(self, dates: pd.DatetimeIndex) -> Array:
         """Return the variance of the errors, shape (d,)."""
         steps = np.arange(1.0, len(dates) + 1)
-        price = np.cumsum(price_steps(dates, self.market, self.last_date)) * PRICE_STEP_SD**2
+        price = np.cumsum(price_steps(dates, self.market, self._last_date)) * PRICE_STEP_SD**2
         special = self.specials.sds(special_names(dates, self.market)) ** 2
         variance: Array = (self.sd * widening(steps)) ** 2 * (1 + 0.1 * (steps - 1)) + price + special
         return variance

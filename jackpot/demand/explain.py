@@ -47,7 +47,7 @@ def moved(
 
     `seen` are the draws that the later state knows and the earlier one does not.
     """
-    old = before.log_parts(jackpot, seen.append(dates))
+    old = before.log_parts(jackpot, pd.DatetimeIndex([*seen, *dates]))
     changes = [Part(name, effect - old[name]) for name, effect in now.log_parts(jackpot, dates).items()]
     return tuple(sorted(changes, key=lambda part: -abs(part.log_effect)))
 

@@ -451,8 +451,10 @@ class StateSpaceModel(DemandModel):
         shapes = {"mean": system.drift.shape[:2], "covariance": system.drift.shape, "ensemble": (ENSEMBLE, size + 1)}
         if any(kept[name].shape != shape for name, shape in shapes.items()):
             raise ValueError("the state is another model's")
+        mean, covariance, variance, log_weights, last_error = (kept[name] for name in FILTERED)
+        state = State(mean, covariance, variance, log_weights, last_error, prices)
         demand = StateSpaceDemand(
-            market, f.design, system, State(*(kept[name] for name in FILTERED), prices), Scale(*kept["scale"].tolist()),
+            market, f.design, system, state, Scale(*kept["scale"].tolist()),
             SpecialLevels(levels), Memory(int(rollovers), *rest), kept["drivers"],
             pd.Timestamp.fromordinal(int(date)) if np.isfinite(date) else None, usual_gap, largest, int(seen),
         )  # fmt: skip

@@ -287,8 +287,16 @@ class Cash(Section):
     """The floor under the operator's cash. The cash itself is an input by URI and never stands in this file."""
 
     floor: Money = Field(description="Cash never falls below this ...")
-    confidence: Probability = Field(default=0.95, description="... with this probability over the horizon.")
-    horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
+    confidence: Probability = Field(
+        default=0.95, description="... with this probability, jointly after every draw of a named period."
+    )
+    horizon_draws: Annotated[int, Field(ge=1, le=520)] = Field(
+        default=52, description="How far cash is looked at, and the draws of a named period with `period_starts`."
+    )
+    period_starts: Date | None = Field(
+        default=None,
+        description="First draw date of the first named period; none: the payout ratio's period, or the calendar year.",
+    )
 
 
 class PrizeColumns(Section):

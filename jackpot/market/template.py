@@ -95,8 +95,9 @@ costs:
 # The floor under the operator's cash. The cash itself never stands here: it is a file of its own.
 cash:
   floor: 5_000_000
-  confidence: 0.95
+  confidence: 0.95              # jointly after every draw of a named period: the payout ratio's, or the calendar year
   horizon_draws: 52
+  # period_starts: 2026-01-03   # or periods of horizon_draws draws from here on
 
 # Where the draws are. `synthetic` makes them up from `simulation` below, so that the market runs at once.
 history:

@@ -63,7 +63,7 @@ def summarise_forecast(found: Explanation | None, money: Money) -> ForecastSumma
         caption += f", the last {MOST} of {len(found.stood_out)}"
     return ForecastSummary(
         tuple(_sentences(found, money)),
-        Table("What the forecast is made of", columns, rows, frozenset({1, 2})),
+        Table("Its parts", columns, rows, frozenset({1, 2})),
         Table(caption, flagged, noticed),
     )
 
@@ -89,4 +89,5 @@ def _lower(words: str) -> str:
 
 
 def _change(factor: float) -> str:
-    return f"{100 * (factor - 1):+.1f}%".replace("-", MINUS)
+    change = round(100 * (factor - 1), 1)
+    return f"{change:+.1f}%".replace("-", MINUS) if change else "0.0%"

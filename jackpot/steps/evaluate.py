@@ -22,6 +22,7 @@ def evaluate(
     run_id: str,
     trials: Sequence[TrialRun] = (),
     champion: RegisteredModel | ChampionLostError | None = None,
+    retraining: str | None = None,
     *,
     evaluation: Path,
     forecasts: Path,
@@ -32,11 +33,11 @@ def evaluate(
 ) -> tuple[Evaluation, str]:
     """Back-test the candidate and judge it beside the champion; return the evaluation and the registry's id of the run.
 
-    The candidate's card and gates go with its files. The model in use is the champion; where there is none, or it has
-    seen draws of this day or later, the candidate. Where the champion cannot be loaded, the one before it stands in;
-    where that cannot either, the candidate, which nobody could compare, is held: it decides nothing. The candidate's
-    settings come from `trials`, if any. Where the registry is out of reach, nothing is logged (the id is empty). The
-    standing of the model in use says all that.
+    The candidate's card and gates go with its files; its settings come from `trials`, if any. The model in use is the
+    champion; where there is none, or it has seen draws of this day or later, the candidate. Where the champion cannot
+    be loaded, the one before it stands in; where that cannot either, the candidate, which nobody could compare, is
+    held: it decides nothing. Where the registry is out of reach, nothing is logged (the id is empty). The standing of
+    the model in use says all that. `retraining` says why the monitor asks for another model.
     """
     from ..demand.storage import load_model, model_hash
     from ..evaluation.backtest import backtest
@@ -47,7 +48,7 @@ def evaluate(
     tuning = Tuning.model_validate_json(fitted[TUNING]) if TUNING in fitted else None
     test = backtest(week.history.draws, week.market, tuning=tuning)
     record = test.evaluation.model_copy(update={"model_sha256": name, "snapshot": week.checks.snapshot})
-    verdict = judge(week, Candidate(fitted, test), _comparable(week, champion))
+    verdict = judge(week, Candidate(fitted, test), _comparable(week, champion), retraining)
     write_atomically(gates, verdict.to_bytes())
     write_atomically(gates_page, gates_markdown(verdict).encode())
     html = evaluation_html(record, week.market)

@@ -33,7 +33,8 @@ def explain_week(week: Week, model: DemandModel, demand: Demand, record: Recomme
     if errors is not None:
         found = breaks_and_flags(draws, market, errors)
         stood_out = tuple(
-            StoodOut(draw_date=f"{row.draw_date:%Y-%m-%d}", kind=row.kind, what=row.what) for row in found.itertuples()
+            StoodOut(draw_date=f"{date:%Y-%m-%d}", kind=kind, what=what)
+            for date, kind, what in zip(found["draw_date"], found["kind"], found["what"], strict=True)
         )
     known = (draws["draw_date"] < pd.Timestamp(week.as_of - WEEK)).to_numpy()
     changes: dict[str, Part] = {}

@@ -25,12 +25,15 @@ class Candidate:
     test: Backtest
 
 
-def judge(week: Week, candidate: Candidate, champion: RegisteredModel | JackpotError | None) -> Gates:
+def judge(
+    week: Week, candidate: Candidate, champion: RegisteredModel | JackpotError | None, retraining: str | None = None
+) -> Gates:
     """Return the verdict of every gate; an error in place of the champion says why there is no comparing.
 
     The candidate passes where it keeps every floor and there is no champion, or it forecasts better than the champion
-    at the stated error rate, or it has the champion's settings and the champion's parameters are old; and the decision
-    with it is, in the champion's eyes, not far worth less. A tie keeps the champion.
+    at the stated error rate, or it has the champion's settings and the champion's parameters are old or, by
+    `retraining`, the monitor's reason, no longer hold; and the decision with it is, in the champion's eyes, not far
+    worth less. A tie keeps the champion.
     """
     lines = floors(week, candidate.test.evaluation)
     kept = all(line.verdict == "passed" for line in lines)
@@ -48,7 +51,7 @@ def judge(week: Week, candidate: Candidate, champion: RegisteredModel | JackpotE
         lines += [_skipped("decision_regression", "the champion cannot be compared with")]
     else:
         against = compare(week, candidate, champion)
-        line, outcome = _comparison_line(week, against)
+        line, outcome = _comparison_line(week, against, retraining)
         better, summary = line.verdict == "passed", line.reason
         lines.append(line)
         if kept and better:
@@ -180,18 +183,21 @@ def gates_markdown(gates: Gates) -> str:
 _ORDER = {"recommended": 2, "restoring": 1, "infeasible": 0}
 
 
-def _comparison_line(week: Week, against: AgainstChampion) -> tuple[GateLine, Outcome]:
+def _comparison_line(week: Week, against: AgainstChampion, retraining: str | None) -> tuple[GateLine, Outcome]:
     wanted, name = week.market.gates, "better_than_champion"
     if against.same_settings:
         old = against.draws_since >= wanted.refresh_after_draws
+        asked = f"the monitor asks for a retraining ({retraining}): "
         return GateLine(
             name=name,
             figure=against.draws_since,
-            threshold=f">= {wanted.refresh_after_draws} draws since the champion was trained, settings being the same",
-            verdict="passed" if old else "failed",
+            threshold=f">= {wanted.refresh_after_draws} draws since the champion was trained, settings being the same; "
+            "or the monitor asks for a retraining",
+            verdict="passed" if old or retraining else "failed",
             reason=f"the settings are those of champion {against.version}, trained {against.draws_since} draws ago: "
-            + ("its parameters may be renewed" if old else "it stays"),
-        ), "refresh" if old else "tie"
+            + (asked if retraining else "")
+            + ("its parameters may be renewed" if old or retraining else "it stays"),
+        ), "refresh" if old or retraining else "tie"
     rate = wanted.false_promotion_rate
     outcome: Outcome
     better = against.p_value is not None and against.p_value <= rate

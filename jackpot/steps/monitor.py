@@ -19,7 +19,7 @@ from ..demand.base import DemandModel
 from ..demand.common import SMALLEST_HISTORY, ordinary
 from ..demand.models import new_model
 from ..demand.storage import ARRAYS, SCALARS, load_model, model_hash
-from ..errors import InputError, Problem
+from ..errors import InputError, JackpotError, Problem
 from ..monitoring.assess import SMALLEST_FOR_STOP, baseline_size, sequential, verdict
 from ..monitoring.data import data_drift
 from ..monitoring.errors import OneStepErrors, one_step_errors
@@ -224,9 +224,20 @@ def conclude(found: Monitor, run_id: str, store: Store, log: AuditLog, at: str) 
 
 def stop_reason(week: Week, in_use: ModelInUse, store: Store) -> str | None:
     """Return why the monitor stopped this very model on this day or before; None where it did not, or not any more."""
+    found = _latest(week, model_hash(in_use.files), store)
+    return found.reason if found is not None and found.verdict == "stop" else None
+
+
+def retraining_reason(week: Week, champion: RegisteredModel | JackpotError | None, store: Store) -> str | None:
+    """Return why the monitor asked for a retraining of this very champion; None where it did not, or not any more."""
+    found = _latest(week, champion.sha256, store) if isinstance(champion, RegisteredModel) else None
+    return found.reason if found is not None and found.verdict in {"retrain", "stop"} else None
+
+
+def _latest(week: Week, model_sha256: str, store: Store) -> Monitor | None:
+    """Return the market's last verdict where it is about this model, on this day or before."""
     try:
         found = Monitor.model_validate_json(store.read(f"monitoring/{week.market.market}/latest.json"))
     except MissingObjectError:
         return None
-    holds = found.verdict == "stop" and found.model == model_hash(in_use.files) and found.as_of <= week.checks.as_of
-    return found.reason if holds else None
+    return found if found.model == model_sha256 and found.as_of <= week.checks.as_of else None

@@ -9,9 +9,9 @@ from ..ports import Registry
 from ..promotion import Version
 from ..promotion.versions import load_version
 from ..scoring.model import load_scoring_model
+from ..store import Store
 from ..system_test.contract import Report, Server
 from ..system_test.run import system_test
-from ..store import Store
 from .batch import GivenModel, in_newest_state
 
 

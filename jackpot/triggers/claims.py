@@ -76,8 +76,8 @@ def finish(log: AuditLog, claim: Claim, outcome: Outcome, *, at: dt.datetime, by
 
 def claimed(log: AuditLog, prefix: str) -> list[Entry]:
     """Return the first claims of all keys that begin so, oldest first."""
-    return [entry for entry in log.entries("claim") if entry.subject == _subject(str(entry.body["key"]), 1) and
-            str(entry.body["key"]).startswith(prefix)]  # fmt: skip
+    firsts = (entry for entry in log.entries("claim") if entry.subject.endswith(_subject("", 1)))
+    return [entry for entry in firsts if entry.subject.startswith(prefix)]
 
 
 def _ended(log: AuditLog) -> dict[str, str]:

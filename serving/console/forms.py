@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from jackpot.approval import AnsweredError, Rules, answer
+from jackpot.audit import AuditLog
 from jackpot.decision.changes import parse_changes
-from jackpot.outcomes import decide
+from jackpot.outcomes import decide, decision_for
 
 from .pages import Pages
 from .site import Site, person_of
@@ -40,7 +41,14 @@ class Forms:
         reason = " ".join([form["reason"].strip(), *_question(form["question"])]).strip()
         person, at = person_of(request), site.desk.now().isoformat(timespec="seconds")
 
-        def record(log: Any) -> None:
+        def record(log: AuditLog) -> None:
+            earlier = decision_for(log, day.isoformat())
+            if earlier is not None and earlier.body["jackpot"] != jackpot and form["supersede"] != "yes":
+                raise HTTPException(
+                    409,
+                    f"{earlier.by} decided {earlier.body['jackpot']:,.12g} for this draw at {earlier.at}. To put yours "
+                    "in its place, reload the page, tick the box and send it again.",
+                )
             decide(
                 log,
                 site.desk.market(market),
@@ -68,7 +76,7 @@ class Forms:
         rules = Rules.of(market, site.places.environment.approval.approvers, governance.four_eyes)
         person, at = person_of(request), site.desk.now().isoformat(timespec="seconds")
 
-        def record(log: Any) -> None:
+        def record(log: AuditLog) -> None:
             try:
                 answer(log, entry.subject, verdict, form["reason"], person, at, rules, form["evidence"])
             except AnsweredError as error:

@@ -76,7 +76,7 @@ class _Oidc:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", settings.claim]},
             )
-        except (jwt.PyJWTError, ValueError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError) as error:  # a key of another kind is a TypeError
             raise UnknownPersonError(f"the token does not hold: {error}") from error
         named = claims[settings.claim]
         if not isinstance(named, str) or not named:

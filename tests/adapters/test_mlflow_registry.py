@@ -75,6 +75,15 @@ def test_pages_lie_beside_the_run_and_in_no_model(registry: MlflowRegistry, tmp_
     assert not [path for path in model.rglob("*") if path.name in pages]
 
 
+def test_the_signature_tells_the_units_of_its_columns(registry: MlflowRegistry) -> None:
+    import mlflow
+
+    units = mlflow.models.get_model_info(log(registry, "units", "6" * 64)).metadata["units"]
+    assert set(units["inputs"]) == {"jackpot", "draw_date"}
+    assert units["inputs"]["jackpot"] == "units of the currency"
+    assert set(units["outputs"]) == {"mean", "median", "low_90", "high_90"}
+
+
 def test_no_file_of_a_model_is_a_pickle(registry: MlflowRegistry, tmp_path: Path) -> None:
     import mlflow
 

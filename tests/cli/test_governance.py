@@ -73,6 +73,9 @@ def test_what_waits_is_shown_with_its_evidence_and_answered_once(place: Place) -
     yes = jackpot(place, "approve", "england", "--reason", "better", "--no-promote", "--json")
     assert yes.returncode == 0, yes.stderr
     answer = told(yes)
+    left = jackpot(place, "approvals", "england").stdout
+    assert "but not promoted" in left
+    assert "Next: jackpot promote england england/v2" in left
     assert (answer["verdict"], answer["reason"], answer["by"].split(":")[0]) == ("approved", "better", "local")
     again = jackpot(place, "approve", "england", asked.subject, "--reason", "still", "--no-promote", "--json")
     assert (again.returncode, told(again)["number"]) == (0, answer["number"])

@@ -102,6 +102,20 @@ def test_a_server_that_refuses_is_named_after_bounded_retries(
     assert 1 <= len(server.requests) <= 6
 
 
+def test_a_server_that_does_not_answer_in_time_is_left(
+    capsys: pytest.CaptureFixture[str],
+    place: Place,
+    kubeflow: tuple[str, KubeflowServer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jackpot.adapters.kfp_client.TIMEOUT_SECONDS", (0.3, 0.3))
+    host, server = kubeflow
+    server.delay_seconds = 1.0
+    code, _, err = call(capsys, "schedule", "list", "--environment", environment(place, host))
+    assert code == 1
+    assert "cannot be reached" in err
+
+
 def test_a_server_that_stumbles_once_is_asked_again(
     capsys: pytest.CaptureFixture[str], place: Place, kubeflow: tuple[str, KubeflowServer]
 ) -> None:

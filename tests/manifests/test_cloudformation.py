@@ -207,7 +207,7 @@ def test_bound_accounts_of_the_product_exist(production: list[Object]) -> None:
     assert have - bound == {("jackpot", "schedules")}, "talks to Kubeflow alone"
 
 
-def test_cash_is_read_by_runs_alone_and_models_are_written_by_weekly_alone() -> None:
+def test_cash_is_read_by_runs_and_console_alone_and_models_are_written_by_weekly_alone() -> None:
     def may(action: str, place: str) -> set[str]:
         return {
             name
@@ -218,8 +218,9 @@ def test_cash_is_read_by_runs_alone_and_models_are_written_by_weekly_alone() -> 
         }
 
     assert may("s3:PutObject", "Data/mlflow/*") == {"WeeklyRole"}
-    assert may("secretsmanager:GetSecretValue", "CashSecret") == {"SecretsRunsRole"}
-    assert may("s3:GetObject", "Restricted/store/*") == {"WeeklyRole", "BackfillRole"}
+    assert may("secretsmanager:GetSecretValue", "CashSecret") == {"SecretsRunsRole", "SecretsServicesRole"}
+    assert may("s3:GetObject", "Restricted/store/*") == {"WeeklyRole", "BackfillRole", "MonitorRole", "ConsoleRole"}
+    assert may("s3:PutObject", "Restricted/store/*") == {"WeeklyRole", "BackfillRole"}
 
 
 def test_the_release_role_is_taken_from_one_repository_and_environment() -> None:

@@ -196,7 +196,8 @@ def test_an_edge_inside_the_product_is_open_at_both_ends(objects: list[Object], 
         *[
             (item["metadata"]["namespace"], pod["metadata"]["labels"])
             for item, pod in pods(objects)
-            if pod["metadata"]["labels"]["app.kubernetes.io/name"] in {"approvals", "trigger", "schedules", "dead-man"}
+            if pod["metadata"]["labels"]["app.kubernetes.io/name"]
+            in {"approvals", "console", "trigger", "schedules", "dead-man"}
         ],
     ]:
         lets_out = any(
@@ -275,7 +276,7 @@ def test_applying_in_two_folders_is_applying_the_whole(overlay: str, kustomize: 
 def test_a_release_may_apply_every_kind_that_it_applies(kustomize: Any) -> None:
     """The release's Roles hold exactly what services/ needs: kinds, in their namespaces."""
     overlay = Path(__file__).resolve().parents[2] / "manifests" / "overlays" / "production"
-    plural = {"NetworkPolicy": "networkpolicies"}
+    plural = {"NetworkPolicy": "networkpolicies", "SecurityPolicy": "securitypolicies"}
     roles = {
         item["metadata"]["namespace"]: item["rules"]
         for item in kustomize(overlay / "foundation")

@@ -22,6 +22,7 @@ CUSTOM: dict[tuple[str, str], tuple[set[str], set[str]]] = {
         {"data"},
     ),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): ({"parentRefs", "hostnames", "rules"}, set()),
+    ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"): ({"targetRefs", "oidc"}, set()),
     ("monitoring.coreos.com/v1", "PodMonitor"): ({"selector", "podMetricsEndpoints"}, {"sampleLimit"}),
     ("monitoring.coreos.com/v1", "ServiceMonitor"): ({"selector", "endpoints"}, {"sampleLimit"}),
     ("monitoring.coreos.com/v1", "PrometheusRule"): ({"groups"}, set()),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,12 @@ from .conftest import MARKET, ROOT, Server, Trained, start, wait_for
 
 DATE = "2025-12-27"
 BODY = {"instances": [{"jackpot": 2e7, "draw_date": DATE}, {"jackpot": 2e7, "draw_date": DATE}]}
+
+_BYTES = json.dumps(BODY).encode()
+REQUEST = (
+    f"POST /v1/models/{MARKET}:predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    f"content-length: {len(_BYTES)}\r\n\r\n"
+).encode() + _BYTES
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +183,14 @@ def test_sigterm_fails_readiness_answers_on_and_ends_well(trained: Trained, tmp_
             during = await client.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY)
             readiness.append(during.status_code)
             assert during.headers["connection"] == "close"
+            # A client that goes on with the connection regardless is answered too.
+            with socket.create_connection(("127.0.0.1", server.http)) as deaf:
+                for _ in range(3):
+                    deaf.sendall(REQUEST)
+                    said = b""
+                    while not said.endswith(b"}"):
+                        said += deaf.recv(4000)
+                    assert said.startswith(b"HTTP/1.1 200")
 
     async def both() -> None:
         until = time.monotonic() + 3
@@ -251,6 +266,7 @@ def test_kserve_is_built_as_we_rely_on() -> None:
     from importlib.metadata import version
 
     from kserve import model_server
+    from uvicorn.protocols.http import httptools_impl
 
     code = "import sys; sys.argv = ['x']; from serving.kserve_server import KSERVE_VERSION; print(KSERVE_VERSION)"
     pinned = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -264,3 +280,9 @@ def test_kserve_is_built_as_we_rely_on() -> None:
     assert (kserve / "__init__.py").read_text().count("kserve_client") == 1
     for used in ("self._port", "self._data_plane", "self._server", "self._grace_period"):
         assert used in inspect.getsource(model_server.GRPCServer)
+    protocol = inspect.getsource(httptools_impl)
+    for used in (
+        "self.cycle = RequestResponseCycle(",
+        "if not self.keep_alive:\n                    self.transport.close()",
+    ):
+        assert used in protocol

@@ -10,7 +10,7 @@ const plain = (value) => new Intl.NumberFormat(undefined, { maximumSignificantDi
 const day = (text) => Date.parse(`${text.slice(0, 10)}T12:00Z`) / 1000;
 
 function localise() {
-  for (const data of document.querySelectorAll("data.money")) data.textContent = exact(Number(data.value), data.dataset.currency);
+  for (const data of document.querySelectorAll("data.money")) data.textContent = (data.classList.contains("short") ? short : exact)(Number(data.value), data.dataset.currency);
   const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
   for (const time of document.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
@@ -239,6 +239,7 @@ function questions() {
     clearTimeout(timer);
     timer = setTimeout(ask, 40);
   };
+  asked.textContent = exact(Number(slider.value), currency);
   form.addEventListener("input", changed);
   form.addEventListener("reset", () => setTimeout(() => { slider.value = recommended; chosen = false; if (decided) decided.value = recommended; changed(); }));
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jackpot.approval import AnsweredError, Rules, answer, approved, pending, request
+from jackpot.approval import AnsweredError, Rules, answer, approved, pending, request, unpromoted
 from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
 from jackpot.store import FolderStore
@@ -54,6 +54,15 @@ def test_a_request_waits_until_it_is_answered_and_the_approval_is_for_that_model
         approved(log, asked.subject, OTHER, NOW)
     with pytest.raises(JackpotError, match="ask again"):
         approved(log, asked.subject, MODEL, "2026-12-09T00:00:00+00:00")
+
+
+def test_an_approval_that_no_promotion_followed_is_found_while_it_holds(log: AuditLog) -> None:
+    given = answer(log, ask(log).subject, "approved", "good", "alice", NOW, RULES)
+    answer(log, ask(log, version="v5").subject, "rejected", "bad", "alice", NOW, RULES)
+    assert unpromoted(log, NOW) == [given]
+    assert unpromoted(log, "2026-12-09T00:00:00+00:00") == []
+    log.append("promotion", "england/turn-1", at=NOW, by="run:1", body={"model_name": "england", "outcome": "promoted"})
+    assert unpromoted(log, NOW) == []
 
 
 def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,37 +13,10 @@ from jackpot import report
 from jackpot.approval import AnsweredError, Rules, answer, request
 from jackpot.audit.export import recommendation_files
 from jackpot.evaluation.backtest import Backtest
-from jackpot.store import FolderStore
 from tests.desk import AS_OF, Desk
+from tests.killing import killed
 
 ASKED, NOW, ENDS = (f"2026-11-{day}T12:00:00+00:00" for day in (20, 21, 27))
-
-
-def killed(work: Callable[[], object], number: int, after: bool) -> bool:
-    """Run `work` in a process that kills itself before or after its write of this number; False if it made fewer."""
-    child = os.fork()
-    if child == 0:
-        left = [number]
-
-        def at_a_write(write: Callable[..., Any]) -> Callable[..., Any]:
-            def counted(*arguments: Any) -> Any:
-                left[0] -= 1
-                if left[0] == 0 and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                done = write(*arguments)
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return done
-
-            return counted
-
-        for name in ("put_new", "replace"):
-            setattr(FolderStore, name, at_a_write(getattr(FolderStore, name)))
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -13,6 +13,7 @@ from scipy.stats import poisson
 
 from jackpot.decision.constraints import constraints_of
 from jackpot.decision.grid import step_grid
+from jackpot.decision.payout_ratio import cash_timeline
 from jackpot.decision.plan import cash_ahead, make_plan
 from jackpot.decision.rollout import roll
 from jackpot.decision.situation import situate
@@ -160,7 +161,7 @@ def test_draws_ahead_pay_what_the_game_pays(world, convention):
         game=game, jackpot={"start": 5e6, "cap": 5e6}, decision={"samples": 4000}, costs=COSTS, cash={"floor": 0.0}
     )
     situation = situate(market, world.history(market), world.Demand(b=0.4), dt.date(2025, 12, 29), None)
-    plan = make_plan(cash_ahead(situation, 1e9, 0.0, 6, np.array([5e6])), 0.95)
+    plan = make_plan(cash_ahead(situation, 1e9, 1e9, cash_timeline(situation, market.cash), np.array([5e6])), 0.95)
     ahead = roll(situation, plan, 5e6, 6)
     rng, pool = np.random.default_rng(5), np.full(4000, situation.pool)
     prizes = margin = np.zeros(4000)

@@ -13,7 +13,7 @@ from jackpot.errors import InputError, JackpotError
 from jackpot.ports import Target
 from jackpot.promotion import Version, named_version, standings
 from jackpot.promotion.local import RecordDeployer
-from jackpot.promotion.versions import load_version, version_prefix
+from jackpot.promotion.versions import ChampionLostError, load_champion, load_version, version_prefix
 from jackpot.store import FolderStore, Store
 
 from .conftest import NAME, FailingDeployer, Scene, at, fitted
@@ -103,6 +103,16 @@ def test_a_damaged_copy_in_the_store_is_made_good_from_the_registry(scene: Scene
     scene.registry.files.clear()
     with pytest.raises(JackpotError):
         load_version(NAME, V2, store, scene.registry)
+
+
+def test_for_a_champion_that_is_lost_the_one_before_it_stands_in(scene: Scene) -> None:
+    scene.promoter().promote("v2")
+    for version, stand_in in ((V2, "v1"), (V1, None)):
+        scene.store.replace(f"{version_prefix(NAME, version)}/model.json", b"{}")
+        del scene.registry.files[version.version]
+        with pytest.raises(ChampionLostError, match="champion v2 of england-synthetic cannot be loaded") as lost:
+            load_champion(scene.log, NAME, scene.store, scene.registry)
+        assert (lost.value.stand_in and lost.value.stand_in.version) == stand_in
 
 
 def test_a_failed_deployment_returns_the_traffic_and_moves_no_alias(scene: Scene) -> None:

@@ -122,6 +122,9 @@ def test_the_champions_settings_refitted_are_renewed_once_its_parameters_are_old
     monkeypatch.setattr("jackpot.steps.gates.decisions", lambda *_: decision(champion_value=100.0, seen=100.0))
     young = judge(week(), candidate("log_log_ols"), champion("log_log_ols"))
     assert (young.outcome, young.passed) == ("tie", False)
+    asked = judge(week(), candidate("log_log_ols"), champion("log_log_ols"), "sales fell")
+    assert (asked.outcome, asked.passed) == ("refresh", True)
+    assert "the monitor asks for a retraining (sales fell)" in asked.summary
     old = judge(week(), candidate("log_log_ols"), champion("log_log_ols", as_of="2025-03-01"))
     assert (old.outcome, old.passed) == ("refresh", True)
     assert old.champion is not None

@@ -78,6 +78,9 @@ def test_retrainings_cool_down_and_have_a_budget(tmp_path: Path) -> None:
     settings = Monitoring(retrain_cooldown_days=28, retrains_a_year=2)
     log = log_at(tmp_path)
     assert may_retrain(log, "england", settings, NOON) == ""
+    # A promotion's turn is a claim too, and no retraining.
+    log.append("claim", "england/turn-1", at=NOON.isoformat(), by="run:1", body={"model_name": "england"})
+    assert may_retrain(log, "england", settings, NOON) == ""
     ask(tmp_path, key=retrain_key("england", "level", "a" * 64))
     assert "the next may on 2026-02-28" in may_retrain(log, "england", settings, NOON + dt.timedelta(days=27))
     assert may_retrain(log, "england", settings, NOON + dt.timedelta(days=28)) == ""

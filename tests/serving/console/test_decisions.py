@@ -129,12 +129,10 @@ def test_a_replay_is_followed_live_and_its_result_survives_a_reload(console: Con
     assert 'data-state="running"' in console.get(address, "adam").text
     again = console.post(f"/markets/england/draws/{console.draw}/replay", "adam", {"token": console.site_token("adam")})
     assert again.headers["location"] == address
-    states = []
     with console.client.stream("GET", f"{address}/events", headers={"x-person": "rita"}) as events:
         assert events.headers["content-type"].startswith("text/event-stream")
-        for line in events.iter_lines():
-            if line.startswith("data: "):
-                states.append(json.loads(line.removeprefix("data: ")))
+        lines = [line for line in events.iter_lines() if line.startswith("data: ")]
+    states = [json.loads(line.removeprefix("data: ")) for line in lines]
     assert [one["state"] for one in states] == ["running", "done"]
     assert "identical" in states[-1]["said"]
     assert "The replay is identical" in console.get(address, "rita").text
