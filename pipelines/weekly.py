@@ -61,7 +61,21 @@ def weekly(
         settings = dsl.OneOf(selected.outputs["Output"], kept.output)
         trained = train(**week, settings=settings, **place).set_caching_options(False)
         tested = evaluate(**week, model=trained.outputs["model"], **place).set_caching_options(False)
-        gates = gate(gates=tested.outputs["gates"]).set_caching_options(False)
+        decided = optimise(
+            **week, model_in_use=tested.outputs["model_in_use"], cash_uri=cash_uri, **place
+        ).set_caching_options(False)
+        published = publish(
+            **week,
+            model_in_use=tested.outputs["model_in_use"],
+            evaluation=tested.outputs["evaluation"],
+            gates=tested.outputs["gates"],
+            forecasts=tested.outputs["forecasts"],
+            recommendation=decided.outputs["recommendation"],
+            curve=decided.outputs["curve"],
+            **place,
+        ).set_caching_options(False)
+        # Last, since a candidate that fails its test ends what has not begun: the week has its recommendation by then.
+        gates = gate(gates=tested.outputs["gates"]).set_caching_options(False).after(published)
         with dsl.If(gates.output == True, name="gates-passed"):  # noqa: E712
             registered = register(
                 checks=week["checks"], gates=tested.outputs["gates"], logged=tested.outputs["Output"], **place
@@ -72,16 +86,3 @@ def weekly(
                 )
                 held = system_test(market=market, model=beside.output, **place).set_caching_options(False)
                 request_approval(market=market, model=held.outputs["Output"], **place).set_caching_options(False)
-        decided = optimise(
-            **week, model_in_use=tested.outputs["model_in_use"], cash_uri=cash_uri, **place
-        ).set_caching_options(False)
-        publish(
-            **week,
-            model_in_use=tested.outputs["model_in_use"],
-            evaluation=tested.outputs["evaluation"],
-            gates=tested.outputs["gates"],
-            forecasts=tested.outputs["forecasts"],
-            recommendation=decided.outputs["recommendation"],
-            curve=decided.outputs["curve"],
-            **place,
-        ).set_caching_options(False)
