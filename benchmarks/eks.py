@@ -52,6 +52,8 @@ def overlays() -> Iterator[Figure]:
     objects, wrong = 0, 0
     for overlay in OVERLAYS:
         for item in render(ROOT / "manifests" / "overlays" / overlay):
+            if item["kind"] == "ServingRuntime":
+                continue  # through KServe's own models, among the checks below
             objects += 1
             rule = CUSTOM.get((item["apiVersion"], item["kind"]))
             if rule is not None:

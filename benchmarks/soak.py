@@ -241,7 +241,7 @@ def plot(day: Day, path: Path) -> None:
         axis.margins(x=0)
     axes[0].legend(loc="lower right", fontsize="small", ncols=4)
     axes[1].legend(loc="upper right", fontsize="small", ncols=4)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 

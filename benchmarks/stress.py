@@ -335,7 +335,7 @@ def outage(on: Stage, folder: Path, seconds: float) -> list[Figure]:
 
     place, away = folder / "place", folder / "away"
     place.mkdir()
-    flags = ("--payload_store", str(place / "kept"), "--payload_rows", "4000", "--payload_seconds", "1")
+    flags = ("--payload_store", str(place / "kept"), "--payload_rows", "1500", "--payload_seconds", "1")
     p99: dict[bool, list[float]] = {True: [], False: []}
     answered = 0
     with running(on, folder / "outage.log", *flags) as server:

@@ -78,6 +78,10 @@ class Page:
             assert time.monotonic() < until, f"{condition}: not within {seconds} s at {self.run('location.href')}"
             time.sleep(0.02)
 
+    def wait_for(self, selector: str) -> None:
+        """Wait until the page is whole and has an element."""
+        self.wait(f"document.readyState === 'complete' && !!document.querySelector({json.dumps(selector)})")
+
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
         self.wait(f"document.readyState === 'complete' && location.href === new URL({json.dumps(url)}).href")
@@ -91,6 +95,7 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click the middle of an element, as a mouse does."""
+        self.wait_for(selector)
         script = (
             f"(() => {{ const one = document.querySelector({json.dumps(selector)});"
             "one.scrollIntoView({block: 'center'});"
@@ -102,6 +107,7 @@ class Page:
 
     def type(self, selector: str, text: str) -> None:
         """Put the focus on a field, and text in the place of its own."""
+        self.wait_for(selector)
         self.run(
             f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.focus(); one.select(); }})()"
         )

@@ -161,7 +161,7 @@ def pending(log: AuditLog, at: str) -> list[Entry]:
 
 
 def unpromoted(log: AuditLog, at: str) -> list[Entry]:
-    """Return the approvals that hold at `at` and that no promotion has followed: it was never started, or was killed."""
+    """Return the approvals that hold at `at` and that no promotion has followed: never started, or killed."""
     promoted = [(entry.body["model_name"], entry.number) for entry in log.entries("promotion")]
     left = []
     for entry in log.entries("approval_answer"):

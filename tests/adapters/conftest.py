@@ -139,6 +139,7 @@ def mlflow_server(postgres: str, s3: Any, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     records = postgres.replace("postgresql", "postgresql+psycopg2", 1)
     settings = {**os.environ, "MLFLOW_S3_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes that nothing here needs
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",

@@ -107,7 +107,7 @@ def test_versions_swap_under_load_without_a_failed_or_mixed_answer(rolling: Serv
 
     asyncio.run(both())
     assert failed == []
-    assert len(answers) > 200
+    assert len(answers) > 50
     seen = Counter(answers)
     # Two versions, one state and one mean each: nothing between them, and no other status.
     assert {(status, version, state) for status, version, state, *_ in seen} == {
