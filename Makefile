@@ -33,11 +33,11 @@ console: $(VENV)/.installed ## The decision in a browser, of what `make run` mad
 test: check $(VENV)/.installed ## All checks and all tests
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not integration" tests/adapters tests/cli tests/pipelines
-	@$(BIN)/pytest tests/serving
+	@$(BIN)/pytest -n 2 --dist loadscope tests/serving
 	@$(BIN)/pytest -n 2 tests/manifests
 	@$(BIN)/pytest -n 2 -m slow tests/core
 
-test-integration: $(VENV)/.installed ## The model's life on a real PostgreSQL and S3, killed, raced and told (skipped where not installed)
+test-integration: $(VENV)/.installed ## Whole lives on real PostgreSQL and S3: killed, raced, promoted, backfilled (many minutes)
 	@$(BIN)/pytest -rs -n 2 --dist loadgroup -m integration tests/adapters tests/cli tests/pipelines
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds

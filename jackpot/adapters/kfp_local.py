@@ -52,8 +52,9 @@ class LocalRun:
         return next((event["run_id"] for event in self.events if "run_id" in event), None)
 
     def failures(self) -> list[dict[str, Any]]:
-        """What the failed steps said."""
-        return [event for event in self.events if event["event"] == "step-failed"]
+        """What the failed steps said, each once: a step that was tried again said it again."""
+        said = {event["step"]: event for event in self.events if event["event"] == "step-failed"}
+        return list(said.values())
 
 
 def run_pipeline(

@@ -98,5 +98,4 @@ def summary(result: Evaluation) -> dict[str, Any]:
         "model": {"name": result.model.name, **figures(result.model)},
         "baselines": {name: figures(score) for name, score in result.baselines.items()},
         "specials": result.specials.model_dump(),
-        "settings": result.tuning.settings if result.tuning else {},
     }

@@ -132,7 +132,7 @@ def test_a_file_that_is_still_written_or_no_history_starts_nothing(tmp_path: Pat
         wait_for(lambda: runs(tmp_path) == 1)
     finally:
         watcher.send_signal(signal.SIGINT)
-        said = watcher.communicate(timeout=30)[0].decode()
+        said = watcher.communicate(timeout=90)[0].decode()
     assert "england-bad.csv" in said
     assert "Traceback" not in said
     assert watcher.returncode == 130

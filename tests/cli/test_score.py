@@ -111,9 +111,6 @@ def test_a_server_of_the_model_passes_and_one_of_a_model_made_wrong_is_stopped(p
     from jackpot.demand.storage import model_hash
 
     good, store = write_model(place.root / "model"), write_store(place.root / "served")
-    text = place.environment.read_text()
-    lenient = "system_test: {seconds: 1, p50_ms: 2000, p95_ms: 5000, p99_ms: 9000}\n"
-    place.environment.write_text(text + lenient)
     words = ("--market", "england", "--model", str(good), "--environment", str(place.environment), "--json")
     with serving(good, store) as url:
         done = jackpot("system-test", url, *words, cwd=place.root)

@@ -14,6 +14,8 @@ from jackpot.canonical import json_bytes
 from jackpot.demand.storage import model_hash
 from tests.conftest import Place
 
+pytestmark = pytest.mark.integration
+
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 
 

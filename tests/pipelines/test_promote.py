@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import Place
 
+pytestmark = pytest.mark.integration
+
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 NAME = "england-synthetic"
 

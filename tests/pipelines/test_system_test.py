@@ -22,6 +22,8 @@ from jackpot.promotion import Version
 from jackpot.promotion.versions import keep_version, load_version
 from tests.conftest import Place
 
+pytestmark = pytest.mark.integration
+
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 NAME = "england-synthetic"
 

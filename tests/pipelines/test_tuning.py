@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Place
+
+pytestmark = pytest.mark.integration
 
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 TRIALS = 60
