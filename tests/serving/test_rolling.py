@@ -124,8 +124,14 @@ DAMAGES: dict[str, Callable[[Trained], None]] = {
     "a file missing": lambda store: store.store._path("models/v2/arrays.npz").unlink(),
     "no market": lambda store: store.store._path("models/v2/evaluation.json").write_bytes(b"[]"),
     "damaged state": lambda store: _overwrite(store, f"states/{MARKET}/{store.hashes[1]}/latest.json", b"{", b"["),
-    "damaged draws": lambda store: _overwrite(store, f"snapshots/{MARKET}", b"PAR1", b"PAR2"),
+    "damaged draws, kept state gone": lambda store: _forget_kept(store, b"PAR1", b"PAR2"),
 }
+
+
+def _forget_kept(store: Trained, old: bytes, new: bytes) -> None:
+    for kept in store.store._path(f"states/{MARKET}").rglob("*.npz"):
+        kept.unlink()
+    _overwrite(store, f"snapshots/{MARKET}", old, new)
 
 
 def _overwrite(store: Trained, key: str, old: bytes, new: bytes) -> None:
