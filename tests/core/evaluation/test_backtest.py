@@ -121,6 +121,7 @@ def test_the_default_beats_the_baselines_where_the_jackpot_drives_sales_and_its_
     assert 83 <= result.model.coverage_90_pct <= 97
     assert {gate.name for gate in result.gates} == {
         "skill_over_naive",
+        "skill_over_log_log_ols",
         "coverage_90",
         "finite_and_monotone",
         "test_draws",
