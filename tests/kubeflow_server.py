@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api
+
+from tests.http_json import JsonHandler
 
 API = "/apis/v2beta1"
 
@@ -86,20 +88,9 @@ def _checked(model: type, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     protocol_version = "HTTP/1.1"
     state: KubeflowServer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
     def _handle(self, method: str) -> None:
         state = self.state
@@ -110,19 +101,19 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(state.delay_seconds)
         failure = state.fail(method, parts.path)
         if failure:
-            return self._answer(failure, {"error": "made to fail", "code": 13})
+            return self.reply(failure, {"error": "made to fail", "code": 13})
         if (
             state.token
             and self.headers.get("authorization", self.headers.get("Authorization")) != f"Bearer {state.token}"
         ):
-            return self._answer(401, {"error": "Unauthenticated", "code": 16})
+            return self.reply(401, {"error": "Unauthenticated", "code": 16})
         try:
             found = self._route(method, parts.path, parse_qs(parts.query), body)
         except KeyError as missing:
-            return self._answer(404, {"error": f"{missing} not found", "code": 5})
+            return self.reply(404, {"error": f"{missing} not found", "code": 5})
         except ValueError as invalid:
-            return self._answer(400, {"error": str(invalid), "code": 3})
-        return self._answer(200, found)
+            return self.reply(400, {"error": str(invalid), "code": 3})
+        return self.reply(200, found)
 
     def _route(self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]) -> Any:
         state = self.state

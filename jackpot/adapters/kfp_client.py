@@ -187,19 +187,3 @@ def _client() -> Any:
             return self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMEOUT_SECONDS)
 
     return Client
-
-
-def submit(
-    host: str,
-    package: Path,
-    experiment: str,
-    name: str,
-    arguments: Mapping[str, Any],
-    timeout_seconds: int | None,
-    service_account: str | None = None,
-) -> SubmittedRun:
-    """Create a run of a compiled pipeline and, with a time-out, wait for its end.
-
-    Raises JackpotError where the API cannot be reached, refuses the run, or the time is over.
-    """
-    return Kubeflow(host).submit(package, experiment, name, arguments, timeout_seconds, service_account)

@@ -47,14 +47,10 @@ def _cluster(places: Places, packages: Path, timeout_seconds: int) -> Start:
     settings = places.environment
 
     def start(pipeline: str, arguments: Mapping[str, Any]) -> Ended:
-        from .kfp_client import Kubeflow
-
-        server = Kubeflow(
-            settings.kfp_host or "", places.root / settings.kfp_token_file if settings.kfp_token_file else None
-        )
         name = f"{pipeline} {arguments['market']}"
         account = settings.kfp_service_accounts.get(pipeline)
-        run = server.submit(packages / f"{pipeline}.yaml", pipeline, name, arguments, timeout_seconds, account)
+        package = packages / f"{pipeline}.yaml"
+        run = places.kubeflow().submit(package, pipeline, name, arguments, timeout_seconds, account)
         return Ended(run.state == "SUCCEEDED", run.run_id, f"{run.state}: {run.link}")
 
     return start

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from ..errors import InputError, Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,3 +39,10 @@ def as_json(command: F) -> F:
     """Add what every command has: --json and -v."""
     json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
     return json(verbose(command))
+
+
+def existing_package(path: Path) -> Path:
+    """Return the path of a compiled pipeline; raise InputError where none lies there."""
+    if not path.is_file():
+        raise InputError(Problem("no compiled pipeline there", where=str(path), hint="run: jackpot compile"))
+    return path

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, JackpotError, Problem
 from .output import Output
+from .run import whole
 
 if TYPE_CHECKING:
     from ..adapters.places import Places
@@ -40,15 +40,10 @@ def start_promotion(
         return _here(market, version, environment, places, output)
     from pipelines.compiling import COMPILED
 
-    from ..adapters.kfp_client import submit
-
-    address = host or places.environment.kfp_host
-    if not address:
-        raise InputError(Problem("where is Kubeflow? give --host", where=environment, field="kfp_host"))
+    kubeflow = places.kubeflow(host)
     arguments = {"market": market, "version": version, "environment": places.environment.environment}
-    with output.working(f"promote {version} of {market} on {address}"):
-        run = submit(
-            address,
+    with output.working(f"promote {version} of {market} on {kubeflow.host}"):
+        run = kubeflow.submit(
             COMPILED / "promote.yaml",
             "promote",
             f"promote {market} {version}",
@@ -66,7 +61,7 @@ def _here(market: str, version: str, environment: str, places: Places, output: O
 
     from ..adapters.kfp_local import run_pipeline
 
-    arguments = {"market": _whole(market), "version": version, "environment": _whole(environment)}
+    arguments = {"market": whole(market), "version": version, "environment": whole(environment)}
     log = places.root / "var" / "logs" / f"promote-{os.getpid()}.log"
     with output.working(f"promote {version} of {market}"):
         run = run_pipeline(COMPILED / "promote.yaml", arguments, log)
@@ -79,7 +74,3 @@ def _here(market: str, version: str, environment: str, places: Places, output: O
         raise JackpotError(f"{said or 'a step ended without saying why'}; the whole log: {log}")
     champion = next(str(event["version"]) for event in run.events if event["event"] == "promoted")
     return Promotion(run.run_id or "", str(log), champion)
-
-
-def _whole(value: str) -> str:
-    return str(Path(value).resolve()) if Path(value).exists() else value

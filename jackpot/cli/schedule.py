@@ -139,12 +139,7 @@ def wanted_runs(places: Places, compiled: Path | None, now: dt.datetime) -> list
 def _package(pipeline: str, compiled: Path | None) -> Path:
     from pipelines.compiling import COMPILED
 
-    from ..errors import InputError, Problem
-
-    path = (compiled or COMPILED) / f"{pipeline}.yaml"
-    if not path.is_file():
-        raise InputError(Problem("no compiled pipeline there", where=str(path), hint="run: jackpot compile"))
-    return path
+    return options.existing_package((compiled or COMPILED) / f"{pipeline}.yaml")
 
 
 def _show(steps: list[Action], output: Output) -> None:

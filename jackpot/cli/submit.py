@@ -38,27 +38,21 @@ def command(
     """Run a pipeline for MARKET on a cluster, wait for it, and exit by its state."""
     from pipelines.compiling import COMPILED
 
-    from ..adapters.kfp_client import submit
     from ..adapters.places import open_places
-    from ..errors import InputError, Problem
     from ..history.as_of import resolve_as_of
 
     output = Output(as_json)
     resolve_as_of(as_of)
-    file = package or COMPILED / f"{pipeline}.yaml"
-    if not file.is_file():
-        raise InputError(Problem("no compiled pipeline there", where=str(file), hint="run: jackpot compile"))
-    settings = open_places(environment).environment
-    address = host or settings.kfp_host
-    if not address:
-        raise InputError(Problem("where is Kubeflow? give --host", where=environment, field="kfp_host"))
+    file = options.existing_package(package or COMPILED / f"{pipeline}.yaml")
+    places = open_places(environment)
+    settings, kubeflow = places.environment, places.kubeflow(host)
     asked = {"history_uri": history, "as_of": as_of, "cash_uri": cash}
     # Not every pipeline has each of these, and the server refuses what a pipeline has not.
     given = {name: value for name, value in asked.items() if value}
     arguments = {"market": market, "environment": settings.environment, **given}
     account = settings.kfp_service_accounts.get(pipeline)
-    with output.working(f"{pipeline} for {market} on {address}"):
-        run = submit(address, file, pipeline, f"{pipeline} {market}", arguments, timeout if wait else None, account)
+    with output.working(f"{pipeline} for {market} on {kubeflow.host}"):
+        run = kubeflow.submit(file, pipeline, f"{pipeline} {market}", arguments, timeout if wait else None, account)
     link = settings.run_link.format(run_id=run.run_id) if settings.run_link else run.link
     if as_json:
         output.json({"run_id": run.run_id, "state": run.state, "link": link})

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,14 @@ from ..market.schema import Market
 from .settings import Settings
 
 Array = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+
+def learned(value: T | None) -> T:
+    """Return what `fit` learned; raise InputError before it."""
+    if value is None:
+        raise InputError("the demand model is not fitted: call fit(draws, market) first")
+    return value
 
 
 @dataclass(frozen=True)

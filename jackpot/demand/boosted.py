@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import InputError
 from ..market.schema import Market
-from .base import Ahead, Array, DemandModel, OneStep
+from .base import Ahead, Array, DemandModel, OneStep, learned
 from .calibration import rolling
 from .common import check_figures
 from .features import gap_days
@@ -103,9 +102,7 @@ class BoostedModel(DemandModel):
     @property
     def regression(self) -> StateSpaceModel:
         """Return the fitted regression; raise InputError before `fit`."""
-        if self.base is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self.base
+        return learned(self.base)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Fit the regression, then the trees on its errors; under 150 ordinary draws, the regression alone."""

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import InputError, Problem
 from ..market.schema import Market
-from .base import Array, DemandModel, OneStep
+from .base import Array, DemandModel, OneStep, learned
 from .boosted import correction_features
 from .calibration import Scale, rolling
 from .common import check_history, significant
@@ -122,9 +122,7 @@ class BoostingModel(DemandModel):
         self.design, self.trees, self.sd = design, trees, sd
 
     def _fitted(self) -> Design:
-        if self.design is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self.design
+        return learned(self.design)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Grow the trees; raise InputError where fewer than 10 ordinary draws are in the history."""

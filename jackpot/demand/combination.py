@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import InputError
 from ..market.schema import Market
-from .base import Ahead, Array, Demand, DemandModel, Elasticity, OneStep
+from .base import Ahead, Array, Demand, DemandModel, Elasticity, OneStep, learned
 from .boosted import BoostedDemand, BoostedModel
 from .calibration import rolling
 from .common import check_figures
@@ -124,9 +123,7 @@ class CombinationModel(DemandModel):
     @property
     def members(self) -> tuple[StateSpaceModel, BoostedModel, SplineModel]:
         """Return the fitted members; raise InputError before `fit`."""
-        if self._members is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self._members
+        return learned(self._members)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Fit each member on a history of any length; raise InputError where its figures cannot be used."""

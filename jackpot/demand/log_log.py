@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..market.schema import Market
-from .base import Array, DemandModel, OneStep
+from .base import Array, DemandModel, OneStep, learned
 from .calibration import Scale
 from .common import check_history, ordinary, significant, tail_scale
 from .posterior import PosteriorDemand, nonnegative, normal_draws
@@ -59,9 +59,7 @@ class LogLogModel(DemandModel):
         self._scalars, self._covariance = scalars, covariance
 
     def _fitted(self) -> tuple[Mapping[str, float], Array]:
-        if self._scalars is None or self._covariance is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self._scalars, self._covariance
+        return learned(self._scalars), learned(self._covariance)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Learn a, b and the spread of the errors; raise InputError where fewer than 10 ordinary draws are given."""

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
 from ..market.schema import Market
-from .base import Array, DemandModel, OneStep
+from .base import Array, DemandModel, OneStep, learned
 from .calibration import Scale
 from .common import check_history, ordinary, significant, tail_scale
 from .posterior import PosteriorDemand
@@ -83,9 +82,7 @@ class NaiveModel(DemandModel):
         self._scalars = scalars
 
     def _fitted(self) -> Mapping[str, float]:
-        if self._scalars is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self._scalars
+        return learned(self._scalars)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Learn the spread of past naive errors; raise InputError where fewer than 10 ordinary draws are given."""

@@ -18,7 +18,7 @@ import pandas as pd
 from ..errors import InputError, Problem
 from ..market.schema import Market
 from . import kalman, priors
-from .base import Ahead, Array, DemandModel, OneStep
+from .base import Ahead, Array, DemandModel, OneStep, learned
 from .calibration import Scale, rolling, scale
 from .common import check_figures, significant
 from .drivers import Drivers
@@ -330,9 +330,7 @@ class StateSpaceModel(DemandModel):
     @property
     def fitted(self) -> Fitted:
         """Return what was learned; raise InputError before `fit`."""
-        if self._fitted is None:
-            raise InputError("the demand model is not fitted: call fit(draws, market) first")
-        return self._fitted
+        return learned(self._fitted)
 
     def fit(self, draws: pd.DataFrame, market: Market) -> Self:
         """Learn from a history of any length, none included; raise InputError where its figures cannot be used."""

@@ -6,7 +6,7 @@ from .dashboard import markdown
 from .fleet import FleetRow, fleet_html
 from .monitor import monitor_html, monitor_markdown
 from .page import evaluation_html, html
-from .tables import curve_csv, history_csv
+from .tables import curve_csv, history_csv, read_table
 
 __all__ = [
     "FleetRow",
@@ -20,4 +20,5 @@ __all__ = [
     "model_card",
     "monitor_html",
     "monitor_markdown",
+    "read_table",
 ]

@@ -37,6 +37,13 @@ def history_csv(history: pd.DataFrame) -> bytes:
     return _csv(history, HISTORY_COLUMNS)
 
 
+def read_table(data: bytes) -> pd.DataFrame:
+    """Return a curve or a history from its CSV: text stays text, dates are dates, an unknown forecast is NaN."""
+    unknown = {"forecast": [""], "low_90": [""], "high_90": [""]}
+    frame = pd.read_csv(io.BytesIO(data), keep_default_na=False, na_values=unknown)
+    return frame.assign(draw_date=pd.to_datetime(frame["draw_date"])) if "draw_date" in frame else frame
+
+
 def _csv(frame: pd.DataFrame, columns: Iterable[str]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
-
-import pandas as pd
 
 from ..audit import AuditLog
 from ..canonical import json_bytes, sha256, write_atomically
@@ -56,7 +53,7 @@ def publish(
     The market's log says once of each recommendation what it is and which files, by their hashes, belong to it.
     The report with cash figures goes to the restricted store, the dashboard's form of it without them to `dashboard`.
     """
-    from ..report import html, markdown
+    from ..report import html, markdown, read_table
 
     data = recommendation.read_bytes()
     record = Recommendation.model_validate_json(data)
@@ -71,8 +68,8 @@ def publish(
         recommendation=record,
         evaluation=in_use.evaluation,
         metadata=metadata,
-        curve=_read_csv(curve),
-        history=_read_csv(forecasts),
+        curve=read_table(curve.read_bytes()),
+        history=read_table(forecasts.read_bytes()),
         problems=(),
         cash=outlook,
     )
@@ -147,10 +144,3 @@ def metadata_of(week: Week, record: Recommendation, standing: Standing, run: Run
         finished_at=run.finished_at.isoformat(),
         seed=week.market.decision.seed,
     )
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    frame = pd.read_csv(
-        BytesIO(path.read_bytes()), keep_default_na=False, na_values={"forecast": [""], "low_90": [""], "high_90": [""]}
-    )
-    return frame.assign(draw_date=pd.to_datetime(frame["draw_date"])) if "draw_date" in frame else frame

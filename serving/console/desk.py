@@ -12,11 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
-
-import pandas as pd
 
 from jackpot.adapters.places import Places
 from jackpot.approval import pending
@@ -28,7 +25,7 @@ from jackpot.market.schema import Market
 from jackpot.outcomes import Outcomes, decision_for, waits_for_second
 from jackpot.ports import VersionNote
 from jackpot.records import Evaluation, Metadata, Monitor, Recommendation
-from jackpot.report import ReportInputs
+from jackpot.report import ReportInputs, read_table
 from jackpot.store import MissingObjectError
 
 FRESH_SECONDS: Final = 1.0
@@ -225,8 +222,8 @@ class Desk:
             recommendation=record,
             evaluation=Evaluation.model_validate_json(store.read(f"{prefix}/model/evaluation.json")),
             metadata=Metadata.model_validate(entry.body["metadata"]),
-            curve=_table(store.read(f"{prefix}/curve.csv")),
-            history=_table(store.read(f"{prefix}/history.csv")),
+            curve=read_table(store.read(f"{prefix}/curve.csv")),
+            history=read_table(store.read(f"{prefix}/history.csv")),
             problems=(),
             cash=cash,
         )
@@ -376,10 +373,3 @@ def _synthetic(entry: Entry) -> bool:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _table(data: bytes) -> pd.DataFrame:
-    frame = pd.read_csv(
-        BytesIO(data), keep_default_na=False, na_values={"forecast": [""], "low_90": [""], "high_90": [""]}
-    )
-    return frame.assign(draw_date=pd.to_datetime(frame["draw_date"])) if "draw_date" in frame else frame

@@ -3,50 +3,39 @@
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import ThreadingHTTPServer
 
 import pytest
 import yaml
 
 from jackpot.cli import main
 from tests.conftest import Place
+from tests.http_json import JsonHandler
 from tests.kubeflow_server import kubeflow_server
 
 
-class Cluster(BaseHTTPRequestHandler):
+class Cluster(JsonHandler):
     """The three questions that doctor asks of a Kubernetes API."""
 
     allowed = True
     missing: tuple[str, ...] = ()
 
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
         if self.path == "/version/":
             fields = ("major", "minor", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform")
-            self._answer(200, {**dict.fromkeys(fields, "1"), "gitVersion": "v1.35.0"})
+            self.reply(200, {**dict.fromkeys(fields, "1"), "gitVersion": "v1.35.0"})
         elif name in self.missing:
-            self._answer(404, {"kind": "Status", "code": 404, "reason": "NotFound"})
+            self.reply(404, {"kind": "Status", "code": 404, "reason": "NotFound"})
         else:
             names = {"plural": "x", "kind": "X"}
             spec = {"group": "g", "names": names, "scope": "Namespaced", "versions": []}
-            self._answer(200, {"metadata": {"name": name}, "spec": spec})
+            self.reply(200, {"metadata": {"name": name}, "spec": spec})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert body["spec"]["resourceAttributes"]["namespace"] == "jackpot-serving"
-        self._answer(201, {**body, "status": {"allowed": self.allowed}})
+        self.reply(201, {**body, "status": {"allowed": self.allowed}})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jackpot.cli import main
+from tests.calling import call
 from tests.conftest import Place
 from tests.kubeflow_server import KubeflowServer, kubeflow_server
 
@@ -15,14 +15,6 @@ from tests.kubeflow_server import KubeflowServer, kubeflow_server
 def kubeflow() -> Iterator[tuple[str, KubeflowServer]]:
     with kubeflow_server() as served:
         yield served
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(words)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    return int(stop.value.code or 0), out, err
 
 
 def environment(place: Place, host: str, extra: str = "") -> str:
@@ -141,6 +133,19 @@ def test_an_expired_token_says_what_to_do(
     (place.root / "token").unlink()
     code, _, err = call(capsys, "schedule", "list", "--environment", env)
     assert code == 2
+
+
+def test_a_run_is_submitted_with_the_environments_token(
+    capsys: pytest.CaptureFixture[str], place: Place, kubeflow: tuple[str, KubeflowServer]
+) -> None:
+    host, server = kubeflow
+    server.token = "fresh"  # noqa: S105
+    (place.root / "token").write_text("fresh\n")
+    env = environment(place, host, "kfp_token_file: token\n")
+    code, _, err = call(capsys, "submit", "england", "--environment", env, "--no-wait", "--json")
+    assert code == 0, err
+    (run,) = server.runs.values()
+    assert run["runtime_config"]["parameters"] == {"market": "england", "environment": "cluster"}
 
 
 def test_a_write_is_not_sent_twice(

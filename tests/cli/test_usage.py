@@ -7,16 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jackpot.cli import COMMANDS, main
+from jackpot.cli import COMMANDS
+from tests.calling import call
 from tests.conftest import Place
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        main(words)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    return int(stop.value.code or 0), out, err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
