@@ -16,13 +16,14 @@ lock requirements-serving.lock - --constraint requirements.lock <<IN
 boto3
 kserve
 numpy
+opentelemetry-exporter-otlp-proto-http
+opentelemetry-sdk
 orjson
 pandas
 prometheus-client
 pyarrow
 pydantic
 pyyaml
-scipy
 IN
 lock requirements-uv.lock - --constraint requirements-dev.lock <<IN
 uv

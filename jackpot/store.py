@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -72,9 +73,9 @@ class FolderStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys under a prefix, sorted."""
-        folder = self._path(prefix)
-        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-        return (str(path.relative_to(self.root.resolve())) for path in found if not path.name.startswith("."))
+        folder, root = str(self._path(prefix)), str(self.root.resolve())
+        paths = (f"{where}/{name}" for where, _, names in os.walk(folder) for name in names if name[0] != ".")
+        return iter(sorted(path.removeprefix(f"{root}/") for path in paths))
 
     def uri(self, key: str) -> str:
         """Return where a person finds the object."""
