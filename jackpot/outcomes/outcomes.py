@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -91,14 +92,26 @@ class _Happened:
     realised: float | None = None
 
 
-def outcomes(log: AuditLog, store: Store, market: Market, draws: pd.DataFrame) -> Outcomes:
-    """Return what became of every draw that was recommended or decided; `draws` as in `history.contract`."""
+def outcomes(
+    log: AuditLog,
+    store: Store,
+    market: Market,
+    draws: pd.DataFrame,
+    since: dt.date = dt.date.min,
+    before: dt.date = dt.date.max,
+) -> Outcomes:
+    """Return what became of every draw from `since` to `before` that was recommended or decided.
+
+    `draws` are as in `history.contract`; `before` itself is left out. Raises MissingObjectError where the store has
+    lost a recommendation that the log names.
+    """
     recommended = _by_draw(log.entries("recommendation"))
     decided = _by_draw(log.entries("decision"))
     happened = {str(row.draw_date)[:10]: _happened(market, row) for row in draws.itertuples()}
     rows = tuple(
         _outcome(day, recommended.get(day, []), decided.get(day, []), happened.get(day, _Happened()), store)
         for day in sorted({*recommended, *decided})
+        if since <= dt.date.fromisoformat(day) < before
     )
     months = tuple(
         _month(market.market, month, list(group)) for month, group in groupby(rows, key=lambda row: row.draw_date[:7])

@@ -9,6 +9,7 @@ import pandas as pd
 from ..cash import CashOutlook
 from ..errors import Problem
 from ..market.schema import Market
+from ..outcomes import Month
 from ..records import Evaluation, Metadata, Recommendation
 
 
@@ -18,7 +19,8 @@ class ReportInputs:
 
     `curve` is in the form of decision.contract.CURVE_COLUMNS. `history` has a row a draw: `draw_date`, `jackpot`,
     `sales`, `special`, `forecast`, `low_90`, `high_90` (the last three NaN before the back-test's window). `cash` is
-    None for the form without cash figures that the Kubeflow dashboard shows.
+    None for the form without cash figures that the Kubeflow dashboard shows. `months` say what became of the market's
+    earlier recommendations.
     """
 
     market: Market
@@ -29,3 +31,4 @@ class ReportInputs:
     history: pd.DataFrame
     problems: tuple[Problem, ...]
     cash: CashOutlook | None
+    months: tuple[Month, ...] = ()

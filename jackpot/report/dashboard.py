@@ -38,6 +38,7 @@ def markdown(inputs: ReportInputs) -> str:
         plain(summary.evaluation.sentence),
         *(plain(finding) for finding in summary.evaluation.findings),
         *(markdown_table(table) for table in summary.evaluation.tables),
+        *([markdown_table(summary.earlier)] if summary.earlier.rows else []),
     ]
     if summary.warnings:
         left_out = [f"- and {summary.warnings_left_out:,} more"] if summary.warnings_left_out else []

@@ -9,6 +9,7 @@ from typing import Final
 from ..market.schema import Market
 from ..records import Alternative, ConstraintState, Evaluation, Metadata, Recommendation
 from .contract import ReportInputs
+from .earlier import earlier
 from .evaluation import EvaluationSummary, summarise_evaluation
 from .forecast import ForecastSummary, summarise_forecast
 from .money import MINUS, NBSP, Money, long_date, one_in, percent, short_date
@@ -63,6 +64,7 @@ class Summary:
     elasticity: Table
     forecast: ForecastSummary
     evaluation: EvaluationSummary
+    earlier: Table
     warnings: tuple[str, ...]
     warnings_left_out: int
     lineage: Table
@@ -88,6 +90,7 @@ def summarise(inputs: ReportInputs) -> Summary:
         elasticity=_elasticity(record, money),
         forecast=summarise_forecast(record.explanation, money),
         evaluation=summarise_evaluation(inputs.evaluation, money),
+        earlier=earlier(inputs.months, money),
         warnings=tuple(warnings[:MOST_WARNINGS]),
         warnings_left_out=max(0, len(warnings) - MOST_WARNINGS),
         lineage=_lineage(record, inputs.metadata, with_cash=inputs.cash is not None),

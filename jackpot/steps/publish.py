@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from ..audit import AuditLog
 from ..canonical import json_bytes, sha256, write_atomically
 from ..lineage import CodeVersion, recommendation_prefix
+from ..outcomes import Month, outcomes
 from ..records import Metadata, Recommendation
 from ..report.contract import ReportInputs
 from ..store import MissingObjectError, Store
@@ -16,6 +18,9 @@ from .model_in_use import ModelInUse, Standing
 from .optimise import outlook_key, read_outlook
 from .state import keep_state
 from .week import Week
+
+EARLIER: Final = dt.timedelta(days=365)
+"""How far back the report goes to say what became of earlier recommendations."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def publish(
         history=read_table(forecasts.read_bytes()),
         problems=(),
         cash=outlook,
+        months=_earlier(week, record, log, store),
     )
     prefix = recommendation_prefix(record.market, record.draw_date, record.metadata.snapshot, identity)
     files = {
@@ -115,6 +121,15 @@ def publish(
     store.replace(f"recommendations/{record.market}/{record.draw_date}/latest.json", json_bytes(result))
     store.replace(f"runs/{run.run_id}/result.json", json_bytes(result))
     return prefix
+
+
+def _earlier(week: Week, record: Recommendation, log: AuditLog, store: Store) -> tuple[Month, ...]:
+    """Return what became of the year's earlier recommendations; nothing where one of them is lost to the store."""
+    draw = dt.date.fromisoformat(record.draw_date)
+    try:
+        return outcomes(log, store, week.market, week.history.draws, draw - EARLIER, draw).months
+    except MissingObjectError:
+        return ()
 
 
 def metadata_of(week: Week, record: Recommendation, standing: Standing, run: Run) -> Metadata:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 
 from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
+from jackpot.evaluation.backtest import Backtest
 from jackpot.market.loading import load_market
 from jackpot.outcomes import decide, decision_for, outcomes
 from jackpot.store import FolderStore
-from tests.desk import ROOT, Desk
+from tests.desk import AS_OF, ROOT, Desk
 
 MARKET = load_market(str(ROOT / "configs" / "markets" / "england.yaml")).market
 DRAW, AT = dt.date(2025, 6, 7), "2025-06-03T10:00:00+00:00"
@@ -109,3 +111,19 @@ def test_outcomes_tell_recommended_decided_and_happened(desk: Desk) -> None:
     assert month.wmape_pct == pytest.approx(100 * abs(1.2e7 - row.forecast) / 1.2e7)
     assert month.bias_pct == pytest.approx(100 * (row.forecast - 1.2e7) / 1.2e7)
     assert month.decided_below_recommended == pytest.approx(row.value_recommended - row.value_decided)
+
+
+@pytest.mark.slow
+def test_the_next_report_says_what_became_of_the_recommendation_and_is_made_without_one_that_is_lost(
+    desk: Desk, evaluated: Backtest
+) -> None:
+    earlier = "What became of earlier recommendations"
+    assert earlier not in (desk.root / "work" / "dashboard.html").read_text()
+    desk.recommend(AS_OF + dt.timedelta(weeks=1), "two", evaluated)
+    assert earlier in (desk.root / "work" / "dashboard.html").read_text()
+    assert "| 2025-06 | 1 |" in (desk.root / "work" / "summary.md").read_text()
+
+    shutil.rmtree(desk.root / "store" / desk.prefixes()[0])
+    desk.recommend(AS_OF + dt.timedelta(weeks=2), "three", evaluated)
+    assert earlier not in (desk.root / "work" / "dashboard.html").read_text()
+    assert len(desk.prefixes()) == 3
