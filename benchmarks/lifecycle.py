@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import monitoring, overhead, replays
+from . import attacks, monitoring, overhead, replays
 from .report import Figure, finish
 
 Array = npt.NDArray[np.float64]
@@ -73,7 +73,7 @@ def gates() -> list[Figure]:
 
 def main() -> None:
     """Measure every part, print one table, and JSON last."""
-    finish("lifecycle", [*gates(), *monitoring.rows(), *replays.rows(), *overhead.rows()])
+    finish("lifecycle", [*gates(), *monitoring.rows(), *replays.rows(), *attacks.rows(), *overhead.rows()])
 
 
 if __name__ == "__main__":
