@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,11 @@ def test_a_file_that_is_still_written_or_no_history_starts_nothing(tmp_path: Pat
     (inbox / "england-bad.csv").write_text("date,sales\n2026-01-01,12\n")
     (inbox / ".england.csv.part").write_bytes(data)
     (inbox / "england.pdf").write_bytes(data)
-    watcher = subprocess.Popen(watch(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # A shell starts what it runs in the background with this signal ignored, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    watcher = subprocess.Popen(
+        watch(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=heard
+    )
     try:
         time.sleep(6)
         with (inbox / "england.csv").open("wb") as file:
