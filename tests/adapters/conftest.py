@@ -75,7 +75,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=(folder / "log").open("w"),
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 client(ports["s3.port"], keys).list_buckets()
@@ -147,7 +147,7 @@ def mlflow_server(postgres: str, s3: Any, tmp_path: Path) -> Iterator[str]:
             env=settings, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()

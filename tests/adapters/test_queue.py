@@ -32,7 +32,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=(tmp_path_factory.mktemp("moto") / "log").open("w"),
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while socket.socket().connect_ex(("127.0.0.1", port)):
             if time.monotonic() > deadline or server.poll() is not None:
                 pytest.fail("moto_server did not start")
@@ -40,7 +40,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
 
 
 @pytest.fixture

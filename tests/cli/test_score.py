@@ -80,7 +80,7 @@ def serving(model: Path, store: Path) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{ports[0]}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 if httpx.get(f"{url}/v2/models/england/ready").status_code == 200:
@@ -93,7 +93,7 @@ def serving(model: Path, store: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def wrong(folder: Path) -> Path:

@@ -102,7 +102,7 @@ class Service:
         return list(self.places.audit("england").entries("approval_answer"))
 
     def wait(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not true():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -392,7 +392,7 @@ def test_the_service_starts_from_an_environment_and_says_what_it_lacks(place: Pl
         "--host",
         "127.0.0.1",
     ]
-    lacking = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    lacking = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert lacking.returncode == 2
     assert "signing secret" in lacking.stderr
     assert "Traceback" not in lacking.stderr
@@ -418,5 +418,5 @@ def test_the_service_starts_from_an_environment_and_says_what_it_lacks(place: Pl
         assert "jackpot promote england england/v4" in slack.told[1]["text"]
     finally:
         running.terminate()
-        _, printed = running.communicate(timeout=30)
+        _, printed = running.communicate(timeout=120)
     assert SECRET not in printed

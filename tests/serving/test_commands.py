@@ -48,7 +48,7 @@ def served(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     assert wait_for(ready, 60)
     yield one
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert json.loads(said)["models"][0]["model_version"] == "v1"
 
 

@@ -221,7 +221,7 @@ def _grpc(server: Server, method: str, payload: bytes) -> tuple[str, bytes]:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         call: Callable[..., bytes] = channel.unary_unary(f"/inference.GRPCInferenceService/{method}")
         try:
-            return "OK", call(payload, timeout=5)
+            return "OK", call(payload, timeout=60)
         except grpc.RpcError as error:
             return error.code().name, error.details().encode()
 

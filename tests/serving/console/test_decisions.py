@@ -255,7 +255,7 @@ def killed_in_a_decision(path: Path, jackpot: float, seconds: float) -> tuple[bo
     base = f"http://127.0.0.1:{port}"
     with process(path, port) as server:
         assert wait_for(lambda: alive(port), 60)
-        page = httpx.get(f"{base}/markets/england", timeout=60).text
+        page = httpx.get(f"{base}/markets/england", timeout=180).text
         found = re.search(r'name="token" value="(\w+)".*?name="day" value="([\d-]+)"', page, re.S)
         assert found is not None
         fields = {"token": found[1], "day": found[2], "jackpot": str(jackpot), "reason": "x", "supersede": "yes"}
