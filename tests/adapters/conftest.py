@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -115,8 +116,7 @@ def postgres() -> Iterator[str]:
     if POSTGRES is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     # A socket's path is short, and the user postgres reads no folder of the tests.
-    folder = Path("/tmp") / f"jackpot-postgres-{os.getpid()}"  # noqa: S108
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="jackpot-postgres-", dir="/tmp"))  # noqa: S108
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     port, data = free_port(), folder / "data"
