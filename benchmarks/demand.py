@@ -9,7 +9,6 @@ window; settings were chosen before it. `--quick` leaves out ablation and most s
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import tempfile
 import time
@@ -22,15 +21,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from jackpot.api import read_week
 from jackpot.cli.output import Output, table
 from jackpot.demand import boosted, flags, kalman, priors, state_space
 from jackpot.demand.base import Array, OneStep
+from jackpot.demand.calibration import Z
+from jackpot.demand.common import ordinary
 from jackpot.demand.models import new_model
 from jackpot.demand.settings import Settings
 from jackpot.demand.specials import held
 from jackpot.demand.storage import load_model, load_state, model_files, state_bytes
+from jackpot.evaluation.backtest import test_start
+from jackpot.evaluation.scores import crps_normal
 from jackpot.market.loading import load_market
 from jackpot.market.schema import Market
 from jackpot.simulation.play import play
@@ -46,7 +50,6 @@ GAMES = ("megasena", "timemania")
 MODELS = ("combination", "state_space", "boosted_state_space", "spline", "boosting", "log_log_ols", "seasonal_naive")
 JUBILEE = pd.Timestamp("2026-05-24")
 SIMULATED, SCARCE, TRIALS = 200, 50, 200
-Z = 1.6448536
 
 GROUPS = {
     "weekday": ("weekday", "slope_by_weekday"),
@@ -71,12 +74,17 @@ class Game:
         """Which test draws are ordinary: no special, declared or held late."""
         return np.array([not name for name in held(self.draws, self.market)])[self.first :]
 
+    def forecast(self, model: str, settings: Settings | None = None) -> OneStep:
+        """Return a model's one-step forecasts of the test window."""
+        fitted = new_model(model, settings).fit(self.draws[: self.first], self.market)
+        return fitted.one_step_ahead(self.draws, self.market, self.first)
+
 
 def game(data: Path, name: str) -> Game:
     """Read a game as a user would."""
     week = read_week(load_market(name), history=str(data / f"{name}.csv"))
     draws = week.history.draws
-    return Game(draws, week.market, len(draws) - math.ceil(0.2 * len(draws)))
+    return Game(draws, week.market, test_start(draws, week.market))
 
 
 def wmape(sales: Array, mean: Array) -> float:
@@ -136,11 +144,7 @@ def without(job: tuple[Game, str]) -> float:
     """Return the wMAPE of the default with one part out."""
     one, part = job
     with patched(parts()[part]):
-        forecast = (
-            new_model("combination")
-            .fit(one.draws[: one.first], one.market)
-            .one_step_ahead(one.draws, one.market, one.first)
-        )
+        forecast = one.forecast("combination")
     sales = one.draws["sales"].to_numpy(float)[one.first :]
     return wmape(sales[one.usual], forecast.mean[one.usual])
 
@@ -149,8 +153,7 @@ def forecast(job: tuple[Game, str]) -> tuple[OneStep, float]:
     """Return a model's one-step forecasts of the test window, and the seconds of fitting and forecasting."""
     one, model = job
     began = time.perf_counter()
-    fitted = new_model(model).fit(one.draws[: one.first], one.market)
-    found = fitted.one_step_ahead(one.draws, one.market, one.first)
+    found = one.forecast(model)
     return found, time.perf_counter() - began
 
 
@@ -185,23 +188,15 @@ def elasticity_inside(seed: int) -> list[bool]:
     return [one.low <= true <= one.high for one, true in zip(demand.elasticity(at), truth, strict=True)]
 
 
-def crps(log_sales: Array, mean: Array, sd: Array) -> float:
-    """Return the mean CRPS of normal forecasts of log sales (Gneiting and Raftery 2007, eq. 21)."""
-    z = (log_sales - mean) / sd
-    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    cumulative = np.array([0.5 * (1 + math.erf(one / math.sqrt(2))) for one in z])
-    return float(np.mean(sd * (z * (2 * cumulative - 1) + 2 * density - 1 / math.sqrt(math.pi))))
-
-
 def scarce(seed: int) -> tuple[float, float, float]:
     """Return the CRPS of ten draws after 20 draws: pooled priors, vague priors, the seed's form."""
     draws, market = simulated(10_000 + seed, 30)
 
     def score(name: str) -> float:
         found = new_model(name).fit(draws[:20], market).one_step_ahead(draws, market, 20)
-        usual = (draws["special"] == "").to_numpy()[20:]
         log_sales = np.log(draws["sales"].to_numpy(float))[20:]
-        return crps(log_sales[usual], found.log_median[usual], (found.log_sd * found.tail_scale)[usual])
+        losses = crps_normal(log_sales, found.log_median, found.log_sd * found.tail_scale)
+        return float(losses[ordinary(draws)[20:]].mean())
 
     vague = {
         (priors, "ELASTICITY_SD"): 3.0,
@@ -261,8 +256,7 @@ def tuned(one: Game) -> tuple[str, float, float]:
     best = max(tuning.finalists, key=lambda finalist: finalist.improvement, default=None)
     errors = []
     for settings in ({}, best.settings if best else {}):
-        fitted = new_model("combination", Settings.of(settings)).fit(one.draws[: one.first], one.market)
-        mean = fitted.one_step_ahead(one.draws, one.market, one.first).mean[one.usual]
+        mean = one.forecast("combination", Settings.of(settings)).mean[one.usual]
         errors.append(wmape(one.draws["sales"].to_numpy(float)[one.first :][one.usual], mean))
     return tuning.reason, errors[0], errors[1]
 
@@ -303,7 +297,7 @@ def main() -> None:
         if name == "megasena":
             sets |= {
                 "and 2026-05-24 apart": one.usual & (dates != JUBILEE),
-                "31 December apart as declared": (one.draws["special"] == "").to_numpy()[one.first :],
+                "31 December apart as declared": ordinary(one.draws)[one.first :],
                 "specials too": np.ones(len(sales), dtype=bool),
             }
         for model in MODELS:
@@ -344,7 +338,7 @@ def main() -> None:
             figures.append(
                 Figure("megasena: 2026-05-24 apart too", wmape(sales[rest], found.mean[rest]), "%", f"<= {must[1]}")
             )
-            declared = (one.draws["special"] == "").to_numpy()[one.first :]
+            declared = ordinary(one.draws)[one.first :]
             figures.append(
                 Figure(
                     "megasena: the late 2026-01-01 as ordinary",
@@ -383,7 +377,7 @@ def main() -> None:
                 f"{name}: coverage, top tenth of jackpots",
                 100 * float(held_inside[top].mean()),
                 "%",
-                f">= {100 * binomial_point(n):.1f}",
+                f">= {100 * binom.ppf(0.01, n, 0.9) / n:.1f}",
             )
         )
         relative = 100 * float(np.mean((upper - lower)[usual] / found.mean[usual]))
@@ -415,16 +409,6 @@ def main() -> None:
         searched.add_row(name, f"{default:.2f}", f"{best:.2f}", reason)
     output.results.print(searched)
     finish("demand", figures)
-
-
-def binomial_point(n: int, p: float = 0.9, level: float = 0.01) -> float:
-    """Return the largest share of n below which a coverage of p falls with probability `level` at most."""
-    total = 0.0
-    for hits in range(n + 1):
-        total += math.comb(n, hits) * p**hits * (1 - p) ** (n - hits)
-        if total > level:
-            return hits / n
-    return p
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ def learned(value: T | None) -> T:
     return value
 
 
+def lognormal_quantiles(mean: Array, variance: Array, q: Array) -> Array:
+    """Return quantiles, shape (len(q), ...), of lognormals by the moments of their logs."""
+    z = np.array([NormalDist().inv_cdf(float(level)) for level in q]).reshape(-1, *[1] * mean.ndim)
+    quantiles: Array = np.exp(mean + z * np.sqrt(variance))
+    return quantiles
+
+
 @dataclass(frozen=True)
 class OneStep:
     """Forecasts of draws of a history, each from the draws before it alone.
@@ -45,6 +52,11 @@ class OneStep:
     log_sd: Array
     tail_scale: Array
     """Calibration of the interval, 1 where the normal form holds; the standard deviation is multiplied by it."""
+
+    @classmethod
+    def lognormal(cls, log_median: Array, variance: Array, tail_scale: Array) -> Self:
+        """Return lognormal forecasts, (n,), whose mean is that of the calibrated spread."""
+        return cls(np.exp(log_median + tail_scale**2 * variance / 2), log_median, np.sqrt(variance), tail_scale)
 
     def quantile(self, q: float) -> Array:
         """Return the q-quantile of sales, in units of currency, shape (n,)."""
@@ -60,9 +72,13 @@ class Ahead:
     where the history ends before it.
     """
 
-    origins: npt.NDArray[np.intp]
     mean: Array
     quantiles: Array
+
+    @classmethod
+    def lognormal(cls, mean: Array, variance: Array, q: Array) -> Self:
+        """Return forecasts by the moments of log sales, (o, h) each."""
+        return cls(np.exp(mean + variance / 2), lognormal_quantiles(mean, variance, q))
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class DemandModel(ABC):
             mean[row, at] = demand.mean(jackpots[coming], dates[coming])[at, at]
             if len(q):
                 quantiles[:, row, at] = demand.quantiles(jackpots[coming], dates[coming], q)[:, at, at]
-        return Ahead(origins, mean, quantiles)
+        return Ahead(mean, quantiles)
 
     @abstractmethod
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:

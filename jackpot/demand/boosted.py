@@ -15,11 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import Market
+from . import calendar_effects
 from .base import Ahead, Array, DemandModel, OneStep, learned
+from .calendar_effects import OCCASIONS
 from .calibration import rolling
 from .common import check_figures
 from .features import gap_days
-from .posterior import lognormal_quantiles
 from .settings import Settings
 from .state_space import Run, StateSpaceDemand, StateSpaceModel
 from .trees import Trees
@@ -39,9 +40,13 @@ SETTINGS: Final[dict[str, Any]] = {
 LAGS = 3
 
 
-def correction_features(dates: pd.DatetimeIndex, gaps: Array, by_past: Array) -> Array:
-    """Return what the trees see, shape (n, k): weekday, log gap, day of the year and month, and what is past."""
-    return np.column_stack([dates.dayofweek, np.log(gaps), dates.dayofyear, dates.day, by_past]).astype(float)
+def correction_features(dates: pd.DatetimeIndex, gaps: Array, calendar: Array, memory: Array, errors: Array) -> Array:
+    """Return what the trees see, shape (n, k): weekday, log gap, day of the year and month, occasions, and the past.
+
+    `calendar` holds the calendar's effects, (n, SIZE), of which the month's waves are left out: its days stand in.
+    """
+    past = np.column_stack([calendar[:, :OCCASIONS], memory, errors])
+    return np.column_stack([dates.dayofweek, np.log(gaps), dates.dayofyear, dates.day, past]).astype(float)
 
 
 def last_errors(standard: Array, counted: npt.NDArray[np.bool_]) -> Array:
@@ -52,21 +57,22 @@ def last_errors(standard: Array, counted: npt.NDArray[np.bool_]) -> Array:
 
 
 class BoostedDemand(StateSpaceDemand):
-    """A state-space forecast whose next draws are corrected by what the trees say."""
+    """A state-space forecast whose next draw is corrected by what the trees say, after the last errors, (LAGS,)."""
 
-    trees: Trees | None = None
-    errors_before: Array
-    sd: float
+    def __init__(self, plain: StateSpaceDemand, trees: Trees | None, errors_before: Array) -> None:
+        vars(self).update(vars(plain))  # the regression's state and its ensemble, not copies of them
+        self.trees, self.errors_before = trees, errors_before
 
     def correction(self, dates: pd.DatetimeIndex) -> Array:
-        """Return what is added to log sales, shape (d,)."""
-        if self.trees is None:
-            return np.zeros(len(dates))
-        path = self.path(dates)
-        past = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
-        errors = self.errors_before * (np.arange(len(dates)) == 0)[:, None]
-        seen = correction_features(dates, path.gaps, np.column_stack([_effects(path.by_date), past, errors]))
-        said: Array = BELIEF * self.sd * self.trees.predict(seen) * (np.arange(len(dates)) == 0)
+        """Return what is added to log sales, shape (d,): nought but for the next draw."""
+        said = np.zeros(len(dates))
+        if self.trees is not None and len(dates):
+            path = self.path(dates)
+            calendar = path.by_date[:1, -calendar_effects.SIZE :]
+            errors = self.errors_before[None]
+            seen = correction_features(dates[:1], path.gaps[:1], calendar, self.past.to_come(1), errors)
+            sd = np.sqrt(self.state.weights @ self.state.variance)
+            said[0] = BELIEF * sd * self.trees.predict(seen)[0]
         return said
 
     def kept(self) -> dict[str, Array]:
@@ -76,13 +82,6 @@ class BoostedDemand(StateSpaceDemand):
     def _base(self, parameters: Array, dates: pd.DatetimeIndex) -> Array:
         base: Array = super()._base(parameters, dates) + self.correction(dates)
         return base
-
-
-def _effects(by_date: Array) -> Array:
-    """Return the calendar effects among the regressors by date: holidays and specials, not the month's waves."""
-    from .calendar_effects import SIZE
-
-    return by_date[:, -SIZE:][:, :5]
 
 
 class BoostedModel(DemandModel):
@@ -120,10 +119,9 @@ class BoostedModel(DemandModel):
     def _features(self, run: Run, draws: pd.DataFrame) -> Array:
         groups = self.regression.fitted.design.groups
         dates = pd.DatetimeIndex(draws["draw_date"])
-        by_date = run.rows[:, groups["weekday"].start : groups["calendar"].stop]
+        calendar, memory = (run.rows[:, groups[name]] for name in ("calendar", "memory"))
         errors = last_errors(run.standard, run.counted)[:-1]
-        past = np.column_stack([_effects(by_date), run.rows[:, groups["memory"]], errors])
-        return correction_features(dates, gap_days(dates, None), past)
+        return correction_features(dates, gap_days(dates, None), calendar, memory, errors)
 
     def corrected(self, draws: pd.DataFrame, market: Market) -> tuple[Run, Array]:
         """Return the regression's run, and the correction of each draw's log sales, shape (n,)."""
@@ -138,30 +136,20 @@ class BoostedModel(DemandModel):
     def condition(self, draws: pd.DataFrame, market: Market) -> BoostedDemand:
         """Filter the state of the regression; the trees correct what comes next."""
         run = self.regression.run(draws, market)
-        return self.correct(self.regression.condition(draws, market), last_errors(run.standard, run.counted)[-1])
+        errors_before = last_errors(run.standard, run.counted)[-1]
+        return BoostedDemand(self.regression.condition(draws, market), self.trees, errors_before)
 
     def restore(self, kept: Mapping[str, Array], market: Market) -> BoostedDemand:
         """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
-        return self.correct(self.regression.restore(kept, market), kept["errors_before"])
-
-    def correct(self, plain: StateSpaceDemand, errors_before: Array) -> BoostedDemand:
-        """Return a demand of the regression, corrected by the trees after these last errors, (LAGS,)."""
-        demand = BoostedDemand.__new__(BoostedDemand)
-        demand.__dict__.update(plain.__dict__)
-        demand.trees, demand.errors_before = self.trees, errors_before
-        weights = plain.state.weights
-        demand.sd = float(np.sqrt(weights @ plain.state.variance))
-        return demand
+        return BoostedDemand(self.regression.restore(kept, market), self.trees, kept["errors_before"])
 
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
         """Forecast draws[first:] one by one, each corrected by the trees."""
         check_figures(draws.iloc[:first])
         run, said = self.corrected(draws, market)
         log_median, variance = self.regression.log_forecasts(draws, market, first)
-        log_median = log_median + said[first:]
-        scales = rolling(run.standard, run.log_jackpots, run.counted, first)
-        factor = np.array([one.at(log) for one, log in zip(scales, run.log_jackpots[first:], strict=True)])
-        return OneStep(np.exp(log_median + factor**2 * variance / 2), log_median, np.sqrt(variance), factor)
+        factor = rolling(run.standard, run.log_jackpots, run.counted, first)
+        return OneStep.lognormal(log_median + said[first:], variance, factor)
 
     def log_ahead(
         self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int
@@ -177,8 +165,7 @@ class BoostedModel(DemandModel):
     ) -> Ahead:
         """Forecast `horizon` draws after each origin; only the next draw is corrected."""
         mean, variance, factor = self.log_ahead(draws, market, origins, horizon)
-        spread = factor**2 * variance
-        return Ahead(origins, np.exp(mean + spread / 2), lognormal_quantiles(mean, spread, q))
+        return Ahead.lognormal(mean, factor**2 * variance, q)
 
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
         """Return all that `from_parameters` needs."""

@@ -18,12 +18,14 @@ from ..errors import InputError, Problem
 from ..market.schema import Market
 from .base import Array, DemandModel, OneStep, learned
 from .boosted import correction_features
+from .calendar_effects import calendar_effects
 from .calibration import Scale, rolling
 from .common import check_history, significant
 from .features import Design, gap_days, price_steps, special_names
+from .kalman import PRICE_STEP_SD
 from .memory import Memory, remember, wins
 from .posterior import PosteriorDemand
-from .specials import SpecialLevels, held
+from .specials import SpecialLevels, held, put_each
 from .state_space import widening
 from .trees import Trees
 
@@ -35,7 +37,6 @@ PLAIN_ELASTICITY = 0.4
 GRID = 24
 HELD_OUT = 0.25
 SETTINGS = {"max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 16, "min_samples_leaf": 15}
-PRICE_STEP_SD = 0.15
 
 
 class _Levels:
@@ -54,13 +55,14 @@ class _Levels:
 class BoostingDemand(PosteriorDemand):
     """Trees of bootstrapped histories, read at the state after a history."""
 
+    last_date: pd.Timestamp
+
     def __init__(
         self, market: Market, design: Design, trees: tuple[Trees, ...], grid: Array, level: float, lags: Array,
         past: Memory, last_date: pd.Timestamp, specials: SpecialLevels, sd: float, scale: Scale, largest: float,
     ) -> None:  # fmt: skip
         self.market, self.design, self.trees, self.grid = market, design, trees, grid
-        self.level, self.lags, self.past, self._last_date = level, lags, past, last_date
-        self.last_date = last_date
+        self.level, self.lags, self.past, self.last_date = level, lags, past, last_date
         self.specials, self.sd, self.scale, self.largest_seen = specials, sd, scale, largest
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
@@ -69,11 +71,10 @@ class BoostingDemand(PosteriorDemand):
 
     def _curves(self, dates: pd.DatetimeIndex) -> Array:
         """Return log sales of each model at the grid's jackpots, shape (models, d, grid)."""
-        gaps = gap_days(dates, self._last_date)
-        effects = self.design.by_date(dates, gaps, self.market)[:, -9:-4]
-        past = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
+        gaps = gap_days(dates, self.last_date)
+        effects = calendar_effects(dates, gaps, self.design.holidays, self.market)
         lags = self.lags * (np.arange(len(dates)) == 0)[:, None]
-        seen = correction_features(dates, gaps, np.column_stack([effects, past, lags]))
+        seen = correction_features(dates, gaps, effects, self.past.to_come(len(dates)), lags)
         rows = np.column_stack([np.tile(self.grid, len(dates)), np.repeat(seen, len(self.grid), axis=0)])
         said = np.stack([trees.predict(rows) for trees in self.trees])
         plain = self.level + PLAIN_ELASTICITY * (self.grid - self.design.reference)
@@ -94,14 +95,14 @@ class BoostingDemand(PosteriorDemand):
 
     def slopes(self, parameters: Array, jackpots: Array) -> Array:
         """Return the mean slope over a quarter of a log on either side, shape (m, k)."""
-        date = pd.DatetimeIndex([self._last_date + pd.Timedelta(days=7)])
+        date = pd.DatetimeIndex([self.last_date + pd.Timedelta(days=7)])
         low, high = (self.log_sales(parameters, jackpots * np.exp(h), date)[:, 0] for h in (-0.25, 0.25))
         return np.asarray((high - low) / 0.5, dtype=float)
 
     def error_variance(self, dates: pd.DatetimeIndex) -> Array:
         """Return the variance of the errors, shape (d,)."""
         steps = np.arange(1.0, len(dates) + 1)
-        price = np.cumsum(price_steps(dates, self.market, self._last_date)) * PRICE_STEP_SD**2
+        price = np.cumsum(price_steps(dates, self.market, self.last_date)) * PRICE_STEP_SD**2
         special = self.specials.sds(special_names(dates, self.market)) ** 2
         variance: Array = (self.sd * widening(steps)) ** 2 * (1 + 0.1 * (steps - 1)) + price + special
         return variance
@@ -109,7 +110,7 @@ class BoostingDemand(PosteriorDemand):
     def error_draws(self, dates: pd.DatetimeIndex, size: int, generator: np.random.Generator) -> Array:
         """Return errors, shape (size, d), half of whose standard deviation a path shares."""
         shared, own = generator.standard_normal((size, 1)), generator.standard_normal((size, len(dates)))
-        errors: Array = (np.sqrt(0.25) * shared + np.sqrt(0.75) * own) * np.sqrt(self.error_variance(dates))
+        errors: Array = (0.5 * shared + np.sqrt(0.75) * own) * np.sqrt(self.error_variance(dates))
         return errors
 
 
@@ -136,7 +137,7 @@ class BoostingModel(DemandModel):
         rest = rows[len(cut) :]
         early = self._grow(features[cut], target[cut])
         found = float(np.sqrt(np.mean(np.clip(target[rest] - early.predict(features[rest]), -1, 1) ** 2)))
-        self.sd = float(significant(np.array([max(found, 0.005)]))[0])
+        self.sd = float(significant(max(found, 0.005)))
         generator, grown = np.random.default_rng(1), []
         for _ in range(BOOTSTRAPS):
             starts = generator.integers(0, len(rows), -(-len(rows) // BLOCK))
@@ -163,61 +164,39 @@ class BoostingModel(DemandModel):
         log_sales, logs = (np.log(draws[column].to_numpy(float)) for column in ("sales", "jackpot"))
         levels = _Levels(log_sales - self._plain(logs), counted)
         rows, groups = design.rows(draws, market), design.groups
-        effects = rows[:, groups["calendar"]][:, :5]
-        past = np.column_stack([effects, rows[:, groups["memory"]], levels.lags[:-1]])
-        return (
-            np.column_stack([logs, correction_features(dates, gap_days(dates, None), past)]),
-            levels,
-            log_sales,
-            counted,
-        )
+        calendar, memory = (rows[:, groups[name]] for name in ("calendar", "memory"))
+        seen = correction_features(dates, gap_days(dates, None), calendar, memory, levels.lags[:-1])
+        return np.column_stack([logs, seen]), levels, log_sales, counted
 
     def condition(self, draws: pd.DataFrame, market: Market) -> BoostingDemand:
         """Return what forecasts, from the level and lags after a history."""
         check_history(draws)
         design = self._fitted()
-        _, _, levels, log_sales, counted = self._medians(draws, market)
-        logs = np.log(draws["jackpot"].to_numpy(float))
-        names = held(draws, market)
+        features, levels, log_sales, counted = self._table(draws, market)
+        logs = features[:, 0]
         grid = np.linspace(design.knots[0], max(design.knots[-1], design.knots[0] + 0.1), GRID)
         return BoostingDemand(
             market, design, self.trees, grid, float(levels.level[-1]), levels.lags[-1],
             remember(logs - design.reference, wins(draws))[-1], pd.Timestamp(draws["draw_date"].iloc[-1]),
-            SpecialLevels.learn(names, log_sales, logs), self.sd, Scale(),
+            SpecialLevels.learn(held(draws, market), log_sales, logs), self.sd, Scale(),
             float(draws["jackpot"].to_numpy(float)[counted].max()),
         )  # fmt: skip
 
-    def _medians(
-        self, draws: pd.DataFrame, market: Market
-    ) -> tuple[Array, Array, _Levels, Array, npt.NDArray[np.bool_]]:
-        """Return log forecasts of all draws and their variance over the bootstraps, (n,) each; levels and the rest."""
+    def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
+        """Forecast draws[first:] one by one: the trees are those fitted, level and lags follow the draws."""
+        check_history(draws.iloc[:first])
         design = self._fitted()
         features, levels, log_sales, counted = self._table(draws, market)
         logs = features[:, 0]
         inside = features.copy()
         inside[:, 0] = np.clip(logs, design.knots[0], design.knots[-1])
         said = np.stack([trees.predict(inside) for trees in self.trees])
-        mean = said.mean(axis=0) + levels.level[:-1] + self._plain(logs)
-        return mean, said.var(axis=0), levels, log_sales, counted
-
-    def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
-        """Forecast draws[first:] one by one: the trees are those fitted, level and lags follow the draws."""
-        check_history(draws.iloc[:first])
-        log_median, doubt, _, log_sales, counted = self._medians(draws, market)
-        variance = doubt + self.sd**2
-        standard = (log_sales - log_median) / np.sqrt(variance)
-        names = held(draws, market)
-        for i in [t for t in range(first, len(draws)) if names[t]]:
-            levels = SpecialLevels.learn(names[:i], log_sales[:i], np.log(draws["jackpot"].to_numpy(float))[:i])
-            if names[i] in levels.by_name:
-                log_median[i] = levels.by_name[names[i]].at(np.log(float(draws["jackpot"].iloc[i])))
-            variance[i] += levels.sds([names[i]])[0] ** 2
+        log_median = said.mean(axis=0) + levels.level[:-1] + self._plain(logs)
+        variance = said.var(axis=0) + self.sd**2
         after_fit = counted & (np.arange(len(draws)) >= first)
-        logs = np.log(draws["jackpot"].to_numpy(float))
-        scales = rolling(standard, logs, after_fit, first)
-        factor = np.array([one.at(log) for one, log in zip(scales, logs[first:], strict=True)])
-        middle, spread = log_median[first:], variance[first:]
-        return OneStep(np.exp(middle + factor**2 * spread / 2), middle, np.sqrt(spread), factor)
+        factor = rolling((log_sales - log_median) / np.sqrt(variance), logs, after_fit, first)
+        put_each(log_median[first:], variance[first:], held(draws, market), log_sales, logs)
+        return OneStep.lognormal(log_median[first:], variance[first:], factor)
 
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
         """Return all that `from_parameters` needs."""

@@ -21,7 +21,9 @@ YEARS_AHEAD = 10
 AHEAD_DAYS, BEHIND_DAYS = 10.0, 5.0
 MONTH_TERMS = 2
 """Fourier terms of the day of the month: wages are paid at its turn, by the fifth working day or on the last."""
-SIZE = 5 + 2 * MONTH_TERMS
+OCCASIONS = 5
+"""Effects of holidays and specials; they stand first, before the month's waves."""
+SIZE = OCCASIONS + 2 * MONTH_TERMS
 
 
 def holiday_days(market: Market, first: date, last: date) -> Array:

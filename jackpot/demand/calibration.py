@@ -41,11 +41,12 @@ class Scale:
         return scale
 
 
-def _width(errors: Array, prior: float, weight: float) -> float:
-    n = len(errors)
+def tail_factor(standard_errors: Array, prior: float = 1.0, weight: float = PRIOR_WEIGHT) -> float:
+    """Return what makes the 90% interval cover 90% of past standardised errors, (n,), drawn to `prior` where few."""
+    n = len(standard_errors)
     if n == 0:
         return prior
-    found = float(np.quantile(errors, min(1.0, 0.9 * (n + 1) / n))) / Z
+    found = float(np.quantile(np.abs(standard_errors), min(1.0, 0.9 * (n + 1) / n))) / Z
     return float(np.clip((n * found + weight * prior) / (n + weight), *RANGE))
 
 
@@ -53,18 +54,17 @@ def scale(standard_errors: Array, log_jackpots: Array) -> Scale:
     """Return the factors after past draws: standardised one-step errors and log jackpots, oldest first, (n,) each."""
     if not len(standard_errors):
         return Scale()
-    absolute = np.abs(standard_errors)
-    usual = _width(absolute[-WINDOW:], 1.0, PRIOR_WEIGHT)
+    usual = tail_factor(standard_errors[-WINDOW:])
     low, high = (float(level) for level in np.quantile(log_jackpots, LARGE))
     if high - low < 1e-3:
         return Scale(usual, usual)
-    large = _width(absolute[log_jackpots >= low][-LARGE_WINDOW:], usual, LARGE_WEIGHT)
+    large = tail_factor(standard_errors[log_jackpots >= low][-LARGE_WINDOW:], usual, LARGE_WEIGHT)
     return Scale(usual, max(usual, large), low, high)
 
 
-def rolling(standard_errors: Array, log_jackpots: Array, counted: npt.NDArray[np.bool_], first: int) -> list[Scale]:
-    """Return the factors before each draw from `first` on, learned from the counted draws before it."""
-    return [
-        scale(standard_errors[:t][counted[:t]], log_jackpots[:t][counted[:t]])
-        for t in range(first, len(standard_errors))
-    ]
+def rolling(standard_errors: Array, log_jackpots: Array, counted: npt.NDArray[np.bool_], first: int) -> Array:
+    """Return the factor of each draw from `first` on, (n - first,), learned from the counted draws before it."""
+    before = ((t, counted[:t]) for t in range(first, len(standard_errors)))
+    return np.array(
+        [scale(standard_errors[:t][use], log_jackpots[:t][use]).at(log_jackpots[t]) for t, use in before], dtype=float
+    )

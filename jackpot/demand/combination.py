@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import Market
-from .base import Ahead, Array, Demand, DemandModel, Elasticity, OneStep, learned
+from .base import Ahead, Array, Demand, DemandModel, Elasticity, OneStep, learned, lognormal_quantiles
 from .boosted import BoostedDemand, BoostedModel
 from .calibration import rolling
 from .common import check_figures
 from .kalman import pool
-from .posterior import elasticities, lognormal_quantiles
+from .posterior import elasticities, positive
 from .settings import Settings
 from .spline import SplineModel
 from .state_space import StateSpaceDemand, StateSpaceModel
@@ -82,12 +82,13 @@ class CombinedDemand(Demand):
 
     def elasticity(self, jackpots: Array) -> list[Elasticity]:
         """Return the elasticity at each jackpot with its 90% band: of the mixture of the members' ensembles."""
+        at = positive(jackpots)
+        # A member counts by its weight in eighths; by one of them where that is over a twentieth.
         counts = np.maximum(np.round(self.weights * 8).astype(int), self.weights > 0.05)
         slopes = [
-            np.tile(one.slopes(one.ensemble, np.asarray(jackpots, dtype=float)), (count, 1))
-            for one, count in zip(self.members, counts, strict=True)
+            np.tile(one.slopes(one.ensemble, at), (count, 1)) for one, count in zip(self.members, counts, strict=True)
         ]
-        return elasticities(jackpots, np.concatenate(slopes))
+        return elasticities(at, np.concatenate(slopes))
 
     def kept(self) -> dict[str, Array]:
         """Return the members' states (the boosted one's holds the regression's) and their weights, as arrays."""
@@ -141,15 +142,14 @@ class CombinationModel(DemandModel):
 
     def condition(self, draws: pd.DataFrame, market: Market) -> CombinedDemand:
         """Filter each member's state and weigh the members by their recent errors."""
-        demands: list[StateSpaceDemand | BoostedDemand] = [one.condition(draws, market) for one in self.members]
-        return CombinedDemand(list(demands), self._weights(draws, market)[-1])
+        return CombinedDemand([one.condition(draws, market) for one in self.members], self._weights(draws, market)[-1])
 
     def restore(self, kept: Mapping[str, Array], market: Market) -> CombinedDemand:
         """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
         base, boosted, spline = self.members
         plain = base.restore(kept, market)
         of_spline = {name.removeprefix("spline_"): array for name, array in kept.items() if name[:7] == "spline_"}
-        corrected = boosted.correct(plain, kept["errors_before"])
+        corrected = BoostedDemand(plain, boosted.trees, kept["errors_before"])
         return CombinedDemand([plain, corrected, spline.restore(of_spline, market)], kept["weights"])
 
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
@@ -164,9 +164,7 @@ class CombinationModel(DemandModel):
             np.column_stack([of_base[1], of_base[1], of_spline[1]]),
             weight[first:-1],
         )
-        scales = rolling(run.standard, run.log_jackpots, run.counted, first)
-        factor = np.array([one.at(log) for one, log in zip(scales, run.log_jackpots[first:], strict=True)])
-        return OneStep(np.exp(log_median + factor**2 * variance / 2), log_median, np.sqrt(variance), factor)
+        return OneStep.lognormal(log_median, variance, rolling(run.standard, run.log_jackpots, run.counted, first))
 
     def ahead(
         self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int, q: Array
@@ -176,8 +174,7 @@ class CombinationModel(DemandModel):
         weight = self._weights(draws, market)[origins]
         forecasts = [one.log_ahead(draws, market, origins, horizon) for one in self.members]
         mean, variance, factor = (np.stack([forecast[i] for forecast in forecasts], axis=-1) for i in range(3))
-        pooled, spread = pool(mean, variance * factor**2, weight[:, None, :])
-        return Ahead(origins, np.exp(pooled + spread / 2), lognormal_quantiles(pooled, spread, q))
+        return Ahead.lognormal(*pool(mean, variance * factor**2, weight[:, None, :]), q)
 
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
         """Return all that `from_parameters` needs: the members' parameters under their names."""

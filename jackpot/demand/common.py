@@ -1,4 +1,4 @@
-"""What every demand model asks of a history, and how an interval is calibrated."""
+"""What every demand model asks of a history, and the digits that it keeps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from .base import Array
 
 SMALLEST_HISTORY: Final = 10
 """Ordinary draws that a demand model needs."""
-
-CALIBRATION_WEIGHT = 40
-"""The normal form counts as so many draws when the interval is calibrated."""
 
 
 def ordinary(draws: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -62,21 +59,6 @@ def check_figures(draws: pd.DataFrame) -> None:
         )
 
 
-def tail_scale(standard_errors: Array) -> float:
-    """Return the factor that makes the 90% interval cover 90% of past one-step errors, drawn to 1 where they are few.
-
-    Split conformal prediction on standardised errors (Lei et al. 2018, JASA 113(523)), as a weighted mean with the
-    normal form.
-    """
-    n = len(standard_errors)
-    if n == 0:
-        return 1.0
-    found = float(np.quantile(np.abs(standard_errors), min(1.0, 0.9 * (n + 1) / n))) / 1.6448536
-    return float(
-        significant(np.array([np.clip((n * found + CALIBRATION_WEIGHT) / (n + CALIBRATION_WEIGHT), 0.5, 3.0)]))[0]
-    )
-
-
-def significant(values: Array) -> Array:
+def significant(values: npt.ArrayLike) -> Array:
     """Return values at the digits that records keep, so that a stored model is the fitted one to the last bit."""
     return np.array([float(f"{value:.{SIGNIFICANT_DIGITS}g}") for value in np.ravel(values)]).reshape(np.shape(values))

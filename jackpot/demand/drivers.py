@@ -41,9 +41,9 @@ class Drivers:
             amounts = _amounts(draws, name)
             some = amounts[amounts > 0]
             if len(some):
-                usual = float(significant(np.array([np.median(some)]))[0])
-                middle = float(np.median(np.log1p(amounts[np.isfinite(amounts)] / usual)))
-                scales[name] = usual, float(significant(np.array([middle]))[0])
+                usual = float(significant(np.median(some)))
+                middle = np.median(np.log1p(amounts[np.isfinite(amounts)] / usual))
+                scales[name] = usual, float(significant(middle))
         return cls(scales)
 
     def rows(self, draws: pd.DataFrame) -> Array:

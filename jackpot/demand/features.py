@@ -90,7 +90,7 @@ class Design:
             logs = np.log(market.jackpot.start) + np.linspace(0.0, np.log(10.0), 5)
         dates = pd.DatetimeIndex(draws["draw_date"])
         first, last = (dates[0], dates[-1]) if len(dates) else (pd.Timestamp(market.prices[0].starts),) * 2
-        reference = float(significant(np.array([np.median(logs)]))[0])
+        reference = float(significant(np.median(logs)))
         holidays = holiday_days(market, first.date(), last.date())
         return cls(significant(knots(logs)), reference, holidays, Drivers.learn(draws))
 
@@ -101,6 +101,11 @@ class Design:
         sizes |= {"calendar": calendar_effects.SIZE, "memory": memory.SIZE, "drivers": len(self.drivers.scales)}
         ends = np.cumsum(list(sizes.values())).tolist()
         return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+    @property
+    def dated(self) -> slice:
+        """Where the coefficients of what a date alone says stand: `by_date`, from weekday to calendar."""
+        return slice(self.groups["weekday"].start, self.groups["calendar"].stop)
 
     @property
     def curve_size(self) -> int:
@@ -116,11 +121,11 @@ class Design:
         effects = calendar_effects.calendar_effects(dates, gaps, self.holidays, market)
         return np.column_stack([weekdays(dates), np.log(gaps), season(dates), effects])
 
-    def rows(self, draws: pd.DataFrame, market: Market, won: list[bool] | None = None) -> Array:
+    def rows(self, draws: pd.DataFrame, market: Market) -> Array:
         """Return all regressors of the draws of a history, shape (n, q), each from what is known before its sales."""
         dates = pd.DatetimeIndex(draws["draw_date"])
         logs = np.log(draws["jackpot"].to_numpy(float))
-        past = memory.remember(logs - self.reference, memory.wins(draws) if won is None else won)[:-1]
+        past = memory.remember(logs - self.reference, memory.wins(draws))[:-1]
         by_weekday = weekdays(dates) * (logs - self.reference)[:, None]
         remembered = np.array([one.row() for one in past]).reshape(len(dates), memory.SIZE)
         by_date = self.by_date(dates, gap_days(dates, None), market)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..market.schema import Market
+from ..market.schema import WEEKDAYS, Market
 from .base import Array
+from .common import ordinary
 
 OUTSIDE = 5
 """A draw is flagged by what stands out against so many ordinary draws before it, at least."""
@@ -46,8 +47,6 @@ def undeclared(draws: pd.DataFrame, market: Market) -> list[str]:
 
 def off_days(dates: pd.DatetimeIndex, market: Market) -> list[bool]:
     """Return whether each date's weekday is none of the rhythm that the market file lists for it."""
-    from ..market.schema import WEEKDAYS
-
     regimes = market.calendar.draw_days
     result = []
     for date in dates:
@@ -67,21 +66,22 @@ def breaks_and_flags(draws: pd.DataFrame, market: Market, standard_errors: Array
 
     Kinds: `special` (an undeclared special, down-weighted in training), `price` (a new price, for which the level was
     widened) and `level` (five standardised one-step errors in a row, (n,), whose mean is beyond 1.5: the level broke
-    there and was followed).
+    at the first of them that is, and was followed).
     """
     dates = pd.DatetimeIndex(draws["draw_date"])
     rows = [(dates[t], "special", why) for t, why in enumerate(undeclared(draws, market)) if why]
     for earlier, later in zip(market.prices, market.prices[1:], strict=False):
         if len(dates) and dates[0] < pd.Timestamp(later.starts) <= dates[-1]:
             rows.append((pd.Timestamp(later.starts), "price", f"from {earlier.price:g} to {later.price:g} a ticket"))
-    usual = np.clip(np.where((draws["special"] == "").to_numpy(), standard_errors, 0.0), -4, 4)
+    usual = np.clip(np.where(ordinary(draws), standard_errors, 0.0), -4, 4)
     if len(usual) >= BREAK_LENGTH:
         means = np.convolve(usual, np.ones(BREAK_LENGTH) / BREAK_LENGTH, mode="valid")
         last = -BREAK_LENGTH * 4
         for t in np.flatnonzero(np.abs(means) > BREAK_STANDARD):
             if t - last >= BREAK_LENGTH * 4:
-                way = "above" if means[t] > 0 else "below"
-                rows.append((dates[int(t)], "level", f"five draws in a row well {way} the forecast"))
+                way, sign = ("above", 1) if means[t] > 0 else ("below", -1)
+                began = int(t + np.argmax(sign * usual[t : t + BREAK_LENGTH] > BREAK_STANDARD))
+                rows.append((dates[began], "level", f"five draws on average well {way} the forecast"))
                 last = int(t)
     table = pd.DataFrame(rows, columns=["draw_date", "kind", "what"])
     return table.sort_values("draw_date", kind="stable", ignore_index=True)

@@ -48,6 +48,13 @@ class System:
         return decay
 
 
+def normalised(log_weights: Array) -> Array:
+    """Return weights, shape (m,), which sum to one."""
+    raw = np.exp(log_weights - log_weights.max())
+    weights: Array = raw / raw.sum()
+    return weights
+
+
 @dataclass(frozen=True)
 class State:
     """The states after a draw: means (m, p), covariances (m, p, p) in units of `variance` (m,), log weights (m,)."""
@@ -63,9 +70,7 @@ class State:
     @property
     def weights(self) -> Array:
         """Return the members' weights, shape (m,), which sum to one."""
-        raw = np.exp(self.log_weights - self.log_weights.max())
-        weights: Array = raw / raw.sum()
-        return weights
+        return normalised(self.log_weights)
 
 
 def hold(mean: Array, covariance: Array, slopes: slice) -> Array:
@@ -150,8 +155,7 @@ def run(
         if len(negative):
             guess[negative] = hold(ahead[negative], ahead_covariance[negative], slopes) @ load
         forecast[t] = guess
-        weight = np.exp(log_weights - log_weights.max())
-        weights[t] = weight / weight.sum()
+        weights[t] = normalised(log_weights)
         if trust[t] <= 0:
             continue
         pending = 0.0
@@ -166,6 +170,7 @@ def run(
         if broke.any():
             covariance[broke, LEVEL, LEVEL] += BREAK_SD**2 / variance[broke]
         last_error = standard
+        # A member is judged by Student's t with five degrees of freedom: one wild draw does not choose it.
         z2 = (log_sales[t] - guess) ** 2 / spread[t]
         log_weights = system.forgetting * log_weights - 0.5 * np.log(spread[t]) - 3.0 * np.log1p(z2 / 5.0)
         rate = max(1 - VARIANCE_DISCOUNT, 1 / (t + 20))

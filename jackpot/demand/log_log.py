@@ -11,8 +11,8 @@ import pandas as pd
 from ..errors import InputError
 from ..market.schema import Market
 from .base import Array, DemandModel, OneStep, learned
-from .calibration import Scale
-from .common import check_history, ordinary, significant, tail_scale
+from .calibration import Scale, tail_factor
+from .common import check_history, ordinary, significant
 from .posterior import PosteriorDemand, nonnegative, normal_draws
 
 PRIOR_ELASTICITY_SD = 1.0
@@ -72,7 +72,7 @@ class LogLogModel(DemandModel):
         residual = y - y.mean() - b * (x - centre)
         sd = max(float(np.sqrt(np.sum(residual**2) / (n - 2))), SMALLEST_SD)
         self._covariance = significant(np.diag([sd**2 / n, sd**2 / spread if varied else PRIOR_ELASTICITY_SD**2]))
-        figures = significant(np.array([float(y.mean()), b, centre, sd, tail_scale(residual / sd)]))
+        figures = significant([y.mean(), b, centre, sd, tail_factor(residual / sd)])
         self._scalars = dict(zip(("a", "b", "centre", "sd", "tail"), figures.tolist(), strict=True))
         return self
 

@@ -41,9 +41,10 @@ class Memory:
         habit = self.habit + speed * (log_jackpot - self.habit)
         return Memory(0 if won else self.rollovers + 1, habit, log_jackpot, self.last)
 
-    def later(self, steps: float) -> tuple[float, float, float, float]:
-        """Return the regressors of a draw `steps` after the next one, at jackpots nobody knows yet: habit decays."""
-        return 0.0, self.habit * (1 - DECAY) ** steps, 0.0, 0.0
+    def to_come(self, draws: int) -> Array:
+        """Return the regressors of the next draws, shape (draws, SIZE), at jackpots nobody knows yet: habit decays."""
+        later = [(0.0, self.habit * (1 - DECAY) ** steps, 0.0, 0.0) for steps in range(1, draws)]
+        return np.array([self.row(), *later][:draws]).reshape(draws, SIZE)
 
 
 def wins(draws: pd.DataFrame) -> list[bool]:

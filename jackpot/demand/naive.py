@@ -15,8 +15,8 @@ import pandas as pd
 
 from ..market.schema import Market
 from .base import Array, DemandModel, OneStep, learned
-from .calibration import Scale
-from .common import check_history, ordinary, significant, tail_scale
+from .calibration import Scale, tail_factor
+from .common import check_history, ordinary, significant
 from .posterior import PosteriorDemand
 
 SMALLEST_SD = 1e-3
@@ -91,8 +91,8 @@ class NaiveModel(DemandModel):
         errors = (np.log(draws["sales"].to_numpy(float)) - np.log(forecasts))[ordinary(draws)]
         errors = errors[np.isfinite(errors)]
         sd = max(float(np.sqrt(np.mean(errors**2))), SMALLEST_SD)
-        figures = significant(np.array([sd, tail_scale(errors / sd)]))
-        self._scalars = {"sd": float(figures[0]), "tail": float(figures[1])}
+        figures = significant([sd, tail_factor(errors / sd)])
+        self._scalars = dict(zip(("sd", "tail"), figures.tolist(), strict=True))
         return self
 
     def condition(self, draws: pd.DataFrame, market: Market) -> NaiveDemand:

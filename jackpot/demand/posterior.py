@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError, Problem
-from .base import Array, Demand, Elasticity
+from .base import Array, Demand, Elasticity, lognormal_quantiles
 from .calibration import Scale
 
 ENSEMBLE = 384
@@ -78,7 +77,7 @@ class PosteriorDemand(Demand):
     """A demand whose log sales are known functions of uncertain parameters, plus errors correlated over draws.
 
     Mean and quantiles average over one fixed ensemble of parameters, each of whose curves never falls, so neither does
-    their mean. `tail_scale` widens or narrows the errors to what past forecasts showed.
+    their mean. `scale` widens or narrows the errors to what past forecasts showed.
     """
 
     scale: Scale = Scale()
@@ -149,13 +148,6 @@ class PosteriorDemand(Demand):
     def elasticity(self, jackpots: Array) -> list[Elasticity]:
         """Return the elasticity at each jackpot with its 90% band."""
         return elasticities(jackpots, self.slopes(self.ensemble, positive(jackpots)))
-
-
-def lognormal_quantiles(mean: Array, variance: Array, q: Array) -> Array:
-    """Return quantiles, shape (len(q), ...), of lognormals by the moments of their logs."""
-    z = np.array([NormalDist().inv_cdf(float(level)) for level in q]).reshape(-1, *[1] * mean.ndim)
-    quantiles: Array = np.exp(mean + z * np.sqrt(variance))
-    return quantiles
 
 
 def never_falling(logs: Array, jackpots: Array) -> Array:

@@ -18,9 +18,8 @@ GROWTH_WEIGHT = 1.0
 """A growth of nought counts as so many past changes."""
 ELASTICITY = 0.15
 """Of a special's sales, whose jackpot follows from them more than they from it."""
-
-
 LATE_DAYS, LATE_GAP = 2, 1.5
+"""Days that a special may be held late, and the gap before it over the usual one."""
 
 
 def held(draws: pd.DataFrame, market: Market) -> list[str]:
@@ -89,3 +88,16 @@ class SpecialLevels:
     def sds(self, names: Iterable[str]) -> Array:
         """Return the log-sd that a special adds, shape (d,): 0 for ordinary draws, 1 for specials never seen."""
         return np.array([(self.by_name[n].sd if n in self.by_name else UNKNOWN_SD) if n else 0.0 for n in names])
+
+
+def put_each(mean: Array, variance: Array, names: list[str], log_sales: Array, log_jackpots: Array) -> None:
+    """Write what is expected of each special by those before it over the last draws' moments of log sales.
+
+    `names`, `log_sales` and `log_jackpots` are of a history, (n,); `mean` and `variance` of its last draws, at most n.
+    """
+    first = len(names) - len(mean)
+    for t in [t for t in range(first, len(names)) if names[t]]:
+        levels = SpecialLevels.learn(names[:t], log_sales[:t], log_jackpots[:t])
+        if names[t] in levels.by_name:
+            mean[t - first] = levels.by_name[names[t]].at(log_jackpots[t])
+        variance[t - first] += levels.sds([names[t]])[0] ** 2

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError, Problem
-from ..market.schema import Market
+from ..market.schema import WEEKDAYS, Market
 from . import kalman, priors
 from .base import Ahead, Array, DemandModel, OneStep, learned
 from .calibration import Scale, rolling, scale
@@ -26,9 +26,9 @@ from .features import LONGEST_GAP_DAYS, Design, gap_days, price_steps, slope_bas
 from .flags import trust
 from .kalman import ERROR, FIRST, LEVEL, Filtered, State, System
 from .memory import Memory, remember, wins
-from .posterior import ENSEMBLE, PosteriorDemand, lognormal_quantiles, nonnegative
+from .posterior import ENSEMBLE, PosteriorDemand, nonnegative
 from .settings import Settings
-from .specials import SpecialLevel, SpecialLevels, held
+from .specials import SpecialLevel, SpecialLevels, held, put_each
 
 ERRORS = ((0.4, 0.8, 0.1), (0.7, 0.8, 0.1), (0.3, 0.5, 0.2), (0.9, 0.8, 0.05), (0.0, 0.2, 0.05))
 """AR(1) coefficient, AR share of the shock, speed of the level: from short memory to long, and nearly none."""
@@ -111,6 +111,11 @@ class Path:
     specials: list[str]
 
 
+def slopes_of(design: Design) -> slice:
+    """Return where in a state the slopes stand, which may not be negative."""
+    return slice(FIRST, FIRST + design.curve_size)
+
+
 class StateSpaceDemand(PosteriorDemand):
     """The filtered states after a history, ready to forecast the draws after it.
 
@@ -126,7 +131,7 @@ class StateSpaceDemand(PosteriorDemand):
         self.specials, self.past, self.drivers = specials, past, drivers
         self.last_date, self.usual_gap = last_date, usual_gap
         self.largest_seen, self.draws_seen = largest_seen, draws_seen
-        self._last_path: dict[bytes, Path] = {}
+        self._last_path: tuple[bytes, Path] | None = None
 
     def _days(self, dates: pd.DatetimeIndex) -> Array:
         before = self.last_date if self.last_date is not None else dates[0] - pd.Timedelta(days=self.usual_gap)
@@ -146,22 +151,21 @@ class StateSpaceDemand(PosteriorDemand):
 
         A draw is as many ahead as its place says, further where over two weeks are left out.
         """
-        key = dates.to_numpy().tobytes()
-        if key not in self._last_path:
-            days = self._days(dates)
-            far = days > LONGEST_GAP_DAYS
-            gaps = np.clip(np.where(far, self.usual_gap, days), 1.0, LONGEST_GAP_DAYS)
-            path = Path(
-                steps=np.cumsum(np.where(far, np.round(days / self.usual_gap), 1.0)),
-                by_date=self.design.by_date(dates, gaps, self.market),
-                gaps=gaps,
-                new_price=price_steps(dates, self.market, self.last_date),
-                specials=special_names(dates, self.market),
-            )
-            self._last_path.clear()
-            self._last_path[key] = path
-            return path
-        return self._last_path[key]
+        key, last = dates.to_numpy().tobytes(), self._last_path
+        if last is not None and last[0] == key:
+            return last[1]
+        days = self._days(dates)
+        far = days > LONGEST_GAP_DAYS
+        gaps = np.clip(np.where(far, self.usual_gap, days), 1.0, LONGEST_GAP_DAYS)
+        path = Path(
+            steps=np.cumsum(np.where(far, np.round(days / self.usual_gap), 1.0)),
+            by_date=self.design.by_date(dates, gaps, self.market),
+            gaps=gaps,
+            new_price=price_steps(dates, self.market, self.last_date),
+            specials=special_names(dates, self.market),
+        )
+        self._last_path = key, path
+        return path
 
     def parameter_draws(self, size: int, generator: np.random.Generator) -> Array:
         """Return draws of the state, no slope negative, and last the member of each, shape (size, p + 1)."""
@@ -175,9 +179,10 @@ class StateSpaceDemand(PosteriorDemand):
         half = generator.standard_normal(((size + 1) // 2, full.shape[1]))
         normal = np.stack([half, -half], axis=1).reshape(-1, full.shape[1])[:size]
         spread = np.einsum("mpk,mk->mp", root[member], normal)
-        spread[:, FIRST : FIRST + self.design.curve_size] *= SLOPE_DOUBT
+        slopes = slopes_of(self.design)
+        spread[:, slopes] *= SLOPE_DOUBT
         draws = self.state.mean[member] + spread
-        held_up = nonnegative(draws, full[member], np.arange(FIRST, FIRST + self.design.curve_size))
+        held_up = nonnegative(draws, full[member], np.arange(slopes.start, slopes.stop))
         return np.column_stack([held_up, member])
 
     def log_sales(self, parameters: Array, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
@@ -196,21 +201,20 @@ class StateSpaceDemand(PosteriorDemand):
         """Return all but curve and special, shape (m, d)."""
         phi, path = self.system.phi[parameters[:, -1].astype(int)], self.path(dates)
         decayed = parameters[:, ERROR, None] * phi[:, None] ** path.steps
-        groups = self.design.groups
-        by_date = path.by_date @ parameters[:, FIRST + groups["weekday"].start : FIRST + groups["calendar"].stop].T
-        remembered = np.array([self.past.row() if i == 0 else self.past.later(i) for i in range(len(dates))])
-        from_past = remembered @ parameters[:, FIRST + groups["memory"].start : FIRST + groups["memory"].stop].T
-        driven = parameters[:, FIRST + groups["drivers"].start : FIRST + groups["drivers"].stop] @ self.drivers
+        groups, coefficients = self.design.groups, parameters[:, FIRST:-1]
+        by_date = path.by_date @ coefficients[:, self.design.dated].T
+        from_past = self.past.to_come(len(dates)) @ coefficients[:, groups["memory"]].T
+        driven = coefficients[:, groups["drivers"]] @ self.drivers
         base: Array = parameters[:, LEVEL, None] + decayed + by_date.T + from_past.T + driven[:, None]
         return base
 
     def slopes(self, parameters: Array, jackpots: Array) -> Array:
         """Return the elasticity over a usual week, shape (m, k)."""
-        groups = self.design.groups
-        curve = parameters[:, FIRST:-1][:, groups["slope"]] @ slope_basis(np.log(jackpots), self.design.knots).T
-        days = np.array([int(day) for day in draw_weekdays(self.market)])
-        extra: Array = curve + parameters[:, FIRST:-1][:, groups["slope_by_weekday"]][:, days].mean(axis=1)[:, None]
-        return extra
+        groups, coefficients = self.design.groups, parameters[:, FIRST:-1]
+        curve = coefficients[:, groups["slope"]] @ slope_basis(np.log(jackpots), self.design.knots).T
+        extra = coefficients[:, groups["slope_by_weekday"]][:, draw_weekdays(self.market)].mean(axis=1)
+        slopes: Array = curve + extra[:, None]
+        return slopes
 
     def _process(self) -> tuple[float, float, float, float]:
         """Return phi, and the variances of AR shock, white noise and level a draw, averaged over the members."""
@@ -250,7 +254,7 @@ class StateSpaceDemand(PosteriorDemand):
         """Return what the filter knows after its history, and the ensemble that follows from it, as arrays."""
         date = self.last_date.toordinal() if self.last_date is not None else np.nan
         figures = (self.state.pending_prices, date, self.usual_gap, self.largest_seen, self.draws_seen)
-        names = _special_names(self.market)
+        names = _declared(self.market)
         specials = [
             (names.index(name), one.log_sales, one.log_jackpot, one.sd) for name, one in self.specials.by_name.items()
         ]
@@ -267,15 +271,15 @@ class StateSpaceDemand(PosteriorDemand):
     def log_parts(self, jackpot: float, dates: pd.DatetimeIndex) -> dict[str, float]:
         """Return the median log forecast of the last of the draws to come by its parts; they add up to it."""
         groups, path, last = self.design.groups, self.path(dates), len(dates) - 1
-        mean = np.average(self.ensemble[:, :-1], axis=0)
+        mean = self.ensemble[:, :-1].mean(axis=0)
         at = np.log(np.array([jackpot]))
-        date_row = np.zeros(mean.shape[0] - FIRST)
-        date_row[groups["slope"]] = self.design.curve(at)[0]
-        date_row[groups["slope_by_weekday"]] = path.by_date[last, :7] * (at[0] - self.design.reference)
-        date_row[groups["weekday"].start : groups["calendar"].stop] = path.by_date[last]
-        date_row[groups["memory"]] = self.past.later(last) if last else self.past.row()
-        date_row[groups["drivers"]] = self.drivers
-        effect = date_row * mean[FIRST:]
+        row = np.zeros(mean.shape[0] - FIRST)
+        row[groups["slope"]] = self.design.curve(at)[0]
+        row[groups["slope_by_weekday"]] = path.by_date[last, :7] * (at[0] - self.design.reference)
+        row[self.design.dated] = path.by_date[last]
+        row[groups["memory"]] = self.past.to_come(len(dates))[last]
+        row[groups["drivers"]] = self.drivers
+        effect = row * mean[FIRST:]
         total = float(self.log_sales(self.ensemble, np.exp(at), dates)[:, last].mean())
         parts = {
             "level": float(mean[LEVEL]),
@@ -295,7 +299,8 @@ class StateSpaceDemand(PosteriorDemand):
         return {**parts, "last_errors": parts["last_errors"] + rest, "special": 0.0}
 
 
-def _special_names(market: Market) -> list[str]:
+def _declared(market: Market) -> list[str]:
+    """Return the names of the market's specials, in the order by which a kept state numbers them."""
     return sorted({special.name for special in market.calendar.specials})
 
 
@@ -307,8 +312,6 @@ def widening(steps: Array) -> Array:
 
 def draw_weekdays(market: Market) -> list[int]:
     """Return the weekdays of the market's present rhythm, Monday 0."""
-    from ..market.schema import WEEKDAYS
-
     return [WEEKDAYS.index(day) for day in market.calendar.draw_days[-1].weekdays]
 
 
@@ -337,16 +340,16 @@ class StateSpaceModel(DemandModel):
         check_figures(draws)
         design = Design.learn(draws, market)
         start = max(market.jackpot.start, float(np.exp(design.knots[0])))
-        log_start = float(significant(np.array([np.log(start)]))[0])
+        log_start = float(significant(np.log(start)))
         self._fitted = Fitted(design, priors.NOISE_SD, log_start, len(draws))
         first = self.run(draws, market)
         half = first.counted & (np.arange(len(draws)) >= len(draws) // 2)
         errors = np.abs(first.log_sales - first.moments[0])[half]
         if len(errors):
             weight = len(errors) / (len(errors) + NOISE_WEIGHT)
-            found = 1.4826 * float(np.median(errors))
+            found = 1.4826 * float(np.median(errors))  # of normal errors, their standard deviation
             sd = float(np.clip(weight * found + (1 - weight) * priors.NOISE_SD, 0.001, 1.0))
-            self._fitted = Fitted(design, float(significant(np.array([sd]))[0]), log_start, len(draws))
+            self._fitted = Fitted(design, float(significant(sd)), log_start, len(draws))
         self._last = None
         return self
 
@@ -405,22 +408,28 @@ class StateSpaceModel(DemandModel):
 
     def run(self, draws: pd.DataFrame, market: Market, keep: frozenset[int] = frozenset()) -> Run:
         """Filter a history; the last run is kept, since evaluation asks for the same one several times."""
-        key = (len(draws), keep, *(draws[c].to_numpy().tobytes() for c in ("sales", "jackpot", "draw_date")),
-               self.fitted.design.drivers.rows(draws).tobytes())  # fmt: skip
-        if self._last is not None and self._last[0] == key and self._last[1].names == held(draws, market):
+        design, names, won = self.fitted.design, held(draws, market), wins(draws)
+        columns = (draws[name].to_numpy().tobytes() for name in ("sales", "jackpot", "draw_date"))
+        key = (market, keep, names, won, *columns, design.drivers.rows(draws).tobytes())
+        if self._last is not None and self._last[0] == key:
             return self._last[1]
-        design, system = self.fitted.design, self.system()
         log_sales, log_jackpots = (np.log(draws[column].to_numpy(float)) for column in ("sales", "jackpot"))
-        names = held(draws, market)
         trusted = trust(draws, market, names)
         rows = design.rows(draws, market)
         step = price_steps(pd.DatetimeIndex(draws["draw_date"]), market, None)
-        start = self.start(log_sales, trusted > 0, market, system)
-        slopes = slice(FIRST, FIRST + design.curve_size)
-        filtered = kalman.run(log_sales, rows, trusted, step, start, system, slopes, keep)
+        filtered = self.filter(log_sales, rows, trusted, step, market, keep)
         run = Run(rows, trusted, filtered, log_sales, log_jackpots, names)
         self._last = (key, run)
         return run
+
+    def filter(
+        self, log_sales: Array, rows: Array, trusted: Array, price_step: npt.NDArray[np.bool_], market: Market,
+        keep: frozenset[int] = frozenset(),
+    ) -> Filtered:  # fmt: skip
+        """Filter log sales (n,) with regressors (n, q) from the priors on; the states after `keep` draws are kept."""
+        system = self.system()
+        start = self.start(log_sales, trusted > 0, market, system)
+        return kalman.run(log_sales, rows, trusted, price_step, start, system, slopes_of(self.fitted.design), keep)
 
     def condition(self, draws: pd.DataFrame, market: Market) -> StateSpaceDemand:
         """Filter the states from a history of any length; raise InputError where its figures cannot be used."""
@@ -441,7 +450,7 @@ class StateSpaceModel(DemandModel):
 
     def restore(self, kept: Mapping[str, Array], market: Market) -> StateSpaceDemand:
         """Return the demand that gave `kept`; raise KeyError or ValueError where it is none of this model's."""
-        f, system, names = self.fitted, self.system(), _special_names(market)
+        f, system, names = self.fitted, self.system(), _declared(market)
         prices, date, usual_gap, largest, seen = kept["figures"].tolist()
         rollovers, *rest = kept["past"].tolist()
         levels = {names[int(i)]: SpecialLevel(*of_name) for i, *of_name in kept["specials"].tolist()}
@@ -456,19 +465,14 @@ class StateSpaceModel(DemandModel):
             SpecialLevels(levels), Memory(int(rollovers), *rest), kept["drivers"],
             pd.Timestamp.fromordinal(int(date)) if np.isfinite(date) else None, usual_gap, largest, int(seen),
         )  # fmt: skip
-        demand.__dict__["ensemble"] = kept["ensemble"]
+        demand.ensemble = kept["ensemble"]
         return demand
 
     def log_forecasts(self, draws: pd.DataFrame, market: Market, first: int) -> tuple[Array, Array]:
         """Return mean and variance of the log sales of draws[first:], one step ahead and before calibration."""
         run = self.run(draws, market)
         mean, variance = (moment[first:].copy() for moment in run.moments)
-        for i in np.flatnonzero([bool(name) for name in run.names[first:]]):
-            t, name = first + i, run.names[first + i]
-            levels = SpecialLevels.learn(run.names[:t], run.log_sales[:t], run.log_jackpots[:t])
-            if name in levels.by_name:
-                mean[i] = levels.by_name[name].at(run.log_jackpots[t])
-            variance[i] += levels.sds([name])[0] ** 2
+        put_each(mean, variance, run.names, run.log_sales, run.log_jackpots)
         return mean, variance
 
     def one_step_ahead(self, draws: pd.DataFrame, market: Market, first: int) -> OneStep:
@@ -476,9 +480,8 @@ class StateSpaceModel(DemandModel):
         check_figures(draws.iloc[:first])
         run = self.run(draws, market)
         log_median, variance = self.log_forecasts(draws, market, first)
-        scales = rolling(run.standard, run.log_jackpots, run.counted, first)
-        factor = np.array([one.at(log) for one, log in zip(scales, run.log_jackpots[first:], strict=True)])
-        return OneStep(np.exp(log_median + factor**2 * variance / 2), log_median, np.sqrt(variance), factor)
+        factor = rolling(run.standard, run.log_jackpots, run.counted, first)
+        return OneStep.lognormal(log_median, variance, factor)
 
     def log_ahead(
         self, draws: pd.DataFrame, market: Market, origins: npt.NDArray[np.intp], horizon: int
@@ -493,7 +496,6 @@ class StateSpaceModel(DemandModel):
         shown = wins(draws.drop(columns="jackpot_winners", errors="ignore"))
         memories = remember(run.log_jackpots - design.reference, won)
         places = slice(FIRST + design.groups["memory"].start, FIRST + design.groups["memory"].stop)
-        slopes = slice(FIRST, FIRST + design.curve_size)
         for row, origin in enumerate(int(one) for one in origins):
             state = run.filtered.kept[origin]
             levels = SpecialLevels.learn(run.names[:origin], run.log_sales[:origin], run.log_jackpots[:origin])
@@ -501,7 +503,7 @@ class StateSpaceModel(DemandModel):
                 run.standard[:origin][run.counted[:origin]], run.log_jackpots[:origin][run.counted[:origin]]
             )
             past, weights, prices = memories[origin], state.weights, state.pending_prices
-            held_up = kalman.hold(state.mean, state.covariance, slopes)
+            held_up = kalman.hold(state.mean, state.covariance, slopes_of(design))
             for j in range(min(horizon, len(draws) - origin)):
                 t = origin + j
                 prices += float(step[t])
@@ -529,8 +531,7 @@ class StateSpaceModel(DemandModel):
         """Forecast `horizon` draws after each origin, at their known jackpots and dates, in one run of the filter."""
         check_figures(draws)
         mean, variance, factor = self.log_ahead(draws, market, origins, horizon)
-        spread = factor**2 * variance
-        return Ahead(origins, np.exp(mean + spread / 2), lognormal_quantiles(mean, spread, q))
+        return Ahead.lognormal(mean, factor**2 * variance, q)
 
     def parameters(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
         """Return all that `from_parameters` needs."""

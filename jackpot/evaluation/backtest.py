@@ -29,7 +29,7 @@ from .forecasts import Forecasts, level_index
 from .gates import gates, well_formed
 from .horizons import LONGEST, horizons, stride
 from .residuals import autocorrelations, drift, ljung_box
-from .scores import crps, naive_unit, pinball, wmape
+from .scores import crps, error_and_interval, naive_unit, pinball
 
 BASELINES: Final = ("naive", "seasonal_naive", "log_log_ols")
 PINBALL_LEVELS: Final = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -162,16 +162,12 @@ def test_start(draws: pd.DataFrame, market: Market) -> int:
 
 def score_of(name: str, forecasts: Forecasts, unit: float) -> Score:
     """Return a forecaster's scores over ordinary draws (n,), n > 0; `unit` is that of MASE, in currency."""
-    sales, mean = forecasts.sales, forecasts.mean
-    low, high = forecasts.quantile(0.05), forecasts.quantile(0.95)
+    sales = forecasts.sales
     at = [level_index(float(level)) for level in PINBALL_LEVELS]
     return Score(
         name=name,
-        wmape_pct=100 * wmape(forecasts.errors, sales),
+        **error_and_interval(forecasts),
         mase=float(forecasts.errors.mean() / unit),
-        coverage_90_pct=100 * float(forecasts.inside(0.9).mean()),
-        bias_pct=100 * float(mean.sum() / sales.sum() - 1),
-        width_90_pct=100 * float(((high - low) / mean).mean()),
         pinball_pct=100 * float(pinball(sales, forecasts.quantiles[at], PINBALL_LEVELS).mean() / sales.mean()),
         crps_pct=100 * float(crps(sales, forecasts.quantiles).mean() / sales.mean()),
         crps_log=float(crps(np.log(sales), np.log(forecasts.quantiles)).mean()),

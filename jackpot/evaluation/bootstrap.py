@@ -15,7 +15,7 @@ from ..demand.base import Array
 REPLICATIONS: Final = 2000
 SEED: Final = 20_260_101
 SHORTEST: Final = 8
-"""Draws below which no interval is given."""
+"""Draws below which no interval is given and nothing is tested."""
 
 
 def autocovariances(values: Array, lags: int) -> Array:
@@ -77,9 +77,9 @@ def ratio_resamples(numerator: Array, denominator: Array) -> Array | None:
     return ratios
 
 
-def interval(resamples: Array | None, coverage: float = 0.9) -> tuple[float, float] | None:
-    """Return the percentile interval of resamples."""
+def interval(resamples: Array | None) -> tuple[float, float] | None:
+    """Return the 90% percentile interval of resamples; None for none."""
     if resamples is None:
         return None
-    low, high = np.quantile(resamples, [(1 - coverage) / 2, (1 + coverage) / 2])
+    low, high = np.quantile(resamples, [0.05, 0.95])
     return float(low), float(high)

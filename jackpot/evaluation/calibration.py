@@ -26,15 +26,15 @@ def pit_counts(forecasts: Forecasts) -> npt.NDArray[np.intp]:
     return np.bincount((forecasts.sales > edges).sum(axis=0), minlength=BINS)
 
 
-def coverage_p_values(inside: npt.NDArray[np.bool_], nominal: float = 0.9) -> tuple[float, float]:
-    """Return how probably an interval of the nominal coverage holds no more draws than it did, and no fewer: binomial.
+def coverage_p_values(inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return how probably a true 90% interval holds no more draws than it did, and no fewer: binomial.
 
     Draws are taken as independent; forecasts several draws ahead overlap, which makes small values less surprising.
     """
     from scipy.special import bdtr, bdtrc
 
     held, n = int(inside.sum()), len(inside)
-    return float(bdtr(held, n, nominal)), float(bdtrc(held - 1, n, nominal)) if held else 1.0
+    return float(bdtr(held, n, 0.9)), float(bdtrc(held - 1, n, 0.9)) if held else 1.0
 
 
 def calibration(forecasts: Forecasts) -> Calibration:

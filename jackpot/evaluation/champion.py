@@ -7,7 +7,6 @@ The champion's own parameters have seen some of those draws, and would win by th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,7 @@ from ..demand.common import ordinary
 from ..demand.models import new_model
 from ..market.schema import Market
 from .backtest import test_start
-
-SHORTEST: Final = 8
-"""Draws below which nothing is tested."""
+from .bootstrap import SHORTEST
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,11 @@ Newbold 1997, International Journal of Forecasting 13(2).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from ..demand.base import Array
-from .bootstrap import autocovariances
-
-SHORTEST: Final = 8
+from .bootstrap import SHORTEST, autocovariances
 
 
 @dataclass(frozen=True)
@@ -26,8 +23,8 @@ class DieboldMariano:
     lags: int
 
 
-def newey_west_lags(values: Array, horizon: int = 1) -> int:
-    """Return how many autocovariances of a series (n,) count: those that forecasts `horizon` ahead share, or more.
+def newey_west_lags(values: Array) -> int:
+    """Return how many autocovariances of a series (n,) of one-step figures count.
 
     Errors of a forecast that drifts are correlated one step ahead too: 0.75 n^(1/3) (Stock and Watson 2019,
     Introduction to Econometrics, 16.4), or what an AR(1) of the series' own first autocorrelation asks for (Andrews
@@ -37,7 +34,7 @@ def newey_west_lags(values: Array, horizon: int = 1) -> int:
     covariances = autocovariances(values, 1)
     rho = float(np.clip(covariances[1] / covariances[0], -0.9, 0.9)) if covariances[0] > 0 else 0.0
     plugged_in = 1.1447 * (4 * rho**2 / (1 - rho**2) ** 2 * n) ** (1 / 3)
-    return min(max(horizon - 1, int(0.75 * n ** (1 / 3)), int(plugged_in)), n // 3)
+    return min(max(int(0.75 * n ** (1 / 3)), int(plugged_in)), n // 3)
 
 
 def long_run_variance(values: Array, lags: int) -> float:
@@ -47,8 +44,8 @@ def long_run_variance(values: Array, lags: int) -> float:
     return float(covariances[0] + 2 * weights @ covariances[1:])
 
 
-def diebold_mariano(loss: Array, other: Array, horizon: int = 1) -> DieboldMariano | None:
-    """Test whether losses (n,) and another forecaster's of the same draws have the same mean.
+def diebold_mariano(loss: Array, other: Array) -> DieboldMariano | None:
+    """Test whether one-step losses (n,) and another forecaster's of the same draws have the same mean.
 
     None where fewer than 8 draws are given or the two losses differ by a constant: there is nothing to test.
     """
@@ -58,7 +55,7 @@ def diebold_mariano(loss: Array, other: Array, horizon: int = 1) -> DieboldMaria
     n = len(difference)
     if n < SHORTEST:
         return None
-    lags = newey_west_lags(difference, horizon)
+    lags = newey_west_lags(difference)
     variance = long_run_variance(difference, lags) / n
     if variance <= 1e-18 * max(float(np.mean(other**2)), 1e-300):
         return None

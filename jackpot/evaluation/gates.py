@@ -28,8 +28,8 @@ def gates(
     """Return the verdict of each gate of the market file."""
     wanted = market.gates
     naive = min((baselines["naive"], baselines["seasonal_naive"]), key=lambda baseline: baseline.wmape_pct)
-    seed = baselines["log_log_ols"]
-    skill, skill_over_seed = (_skill(score, other) for other in (naive, seed))
+    line = baselines["log_log_ols"]
+    skill, skill_over_line = (_skill(score, other) for other in (naive, line))
     low, high = wanted.coverage_90_pct
     covered = score.coverage_90_pct if score.coverage_90_pct is not None else math.nan
     # A short window cannot tell a calibrated interval from another: the bounds widen by two standard errors.
@@ -44,10 +44,10 @@ def gates(
         ),
         Gate(
             name="skill_over_log_log_ols",
-            value=skill_over_seed,
+            value=skill_over_line,
             must=f">= {wanted.smallest_skill_over_log_log_ols:g}",
-            passed=skill_over_seed >= wanted.smallest_skill_over_log_log_ols,
-            reason=f"wMAPE {score.wmape_pct:.2f}% against {seed.wmape_pct:.2f}% of a straight line in the logs",
+            passed=skill_over_line >= wanted.smallest_skill_over_log_log_ols,
+            reason=f"wMAPE {score.wmape_pct:.2f}% against {line.wmape_pct:.2f}% of a straight line in the logs",
         ),
         Gate(
             name="coverage_90",

@@ -23,12 +23,12 @@ MOST_ORIGINS: Final = 104
 """Two years of a weekly draw; every origin costs a forecast, a model without a fast path a pass over the history."""
 
 
-def stride(test_draws: int, draws_a_week: int, most: int = MOST_ORIGINS) -> int:
-    """Return after every how many draws a forecast starts, so that at most `most` do.
+def stride(test_draws: int, draws_a_week: int) -> int:
+    """Return after every how many draws a forecast starts, so that at most MOST_ORIGINS do.
 
     A stride that shares a factor with the draws of a week would start on the same weekdays for ever.
     """
-    step = max(1, -(-test_draws // most))
+    step = max(1, -(-test_draws // MOST_ORIGINS))
     while gcd(step, draws_a_week) > 1:
         step += 1
     return step

@@ -9,12 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from ..demand.base import Array
-from .forecasts import LEVELS, STEP
+from .forecasts import LEVELS, STEP, Forecasts
 
 
 def wmape(errors: Array, sales: Array) -> float:
     """Return the sum of absolute errors over the sum of sales, both (n,)."""
     return float(errors.sum() / sales.sum())
+
+
+def error_and_interval(forecasts: Forecasts) -> dict[str, float]:
+    """Return error, bias, coverage and width of the 90% interval in percent, of a window or a part of it, n > 0."""
+    sales, mean = forecasts.sales, forecasts.mean
+    width = (forecasts.quantile(0.95) - forecasts.quantile(0.05)) / mean
+    return {
+        "wmape_pct": 100 * wmape(forecasts.errors, sales),
+        "bias_pct": 100 * float(mean.sum() / sales.sum() - 1),
+        "coverage_90_pct": 100 * float(forecasts.inside(0.9).mean()),
+        "width_90_pct": 100 * float(width.mean()),
+    }
 
 
 def naive_unit(sales: Array) -> float:
@@ -44,19 +56,6 @@ def crps(sales: Array, quantiles: Array) -> Array:
     return score
 
 
-def crps_samples(sales: Array, samples: Array) -> Array:
-    """Return the CRPS of samples (m, n), shape (n,): E|X - y| - E|X - X'| / 2, without bias in m.
-
-    Fricker, Ferro and Stephenson 2013, Meteorological Applications 20(2); by order statistics in m log m.
-    """
-    m = len(samples)
-    ordered = np.sort(samples, axis=0)
-    weights = 2 * np.arange(1, m + 1) - m - 1
-    spread = 2 * (weights[:, None] * ordered).sum(axis=0) / (m * (m - 1))
-    score: Array = np.abs(samples - sales).mean(axis=0) - spread / 2
-    return score
-
-
 def crps_normal(values: Array, mean: Array, sd: Array) -> Array:
     """Return the CRPS of a normal distribution, shape (n,) (Gneiting et al. 2005, Monthly Weather Review 133(5))."""
     from scipy.special import ndtr
@@ -64,17 +63,4 @@ def crps_normal(values: Array, mean: Array, sd: Array) -> Array:
     z = (values - mean) / sd
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     score: Array = sd * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
-    return score
-
-
-def crps_lognormal(values: Array, log_median: Array, log_sd: Array) -> Array:
-    """Return the CRPS of a log-normal distribution, shape (n,).
-
-    Baran and Lerch 2015, Quarterly Journal of the Royal Meteorological Society 141(691), equation 5.
-    """
-    from scipy.special import ndtr
-
-    z = (np.log(values) - log_median) / log_sd
-    mean = np.exp(log_median + log_sd**2 / 2)
-    score: Array = values * (2 * ndtr(z) - 1) - 2 * mean * (ndtr(z - log_sd) + ndtr(log_sd / np.sqrt(2)) - 1)
     return score

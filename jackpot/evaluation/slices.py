@@ -13,7 +13,7 @@ from ..market.schema import Market
 from ..records import JackpotSlice, Slice
 from .calibration import coverage_p_values
 from .forecasts import Forecasts
-from .scores import wmape
+from .scores import error_and_interval
 
 MOST_JACKPOT_SLICES: Final = 10
 DRAWS_A_SLICE: Final = 10
@@ -23,18 +23,13 @@ WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 
 def slice_figures(name: str, forecasts: Forecasts) -> dict[str, Any]:
     """Return the fields of a Slice over forecasts (n,), n > 0."""
-    inside = forecasts.inside(0.9)
-    low, high = coverage_p_values(inside)
-    width = (forecasts.quantile(0.95) - forecasts.quantile(0.05)) / forecasts.mean
+    low, high = coverage_p_values(forecasts.inside(0.9))
     return {
         "name": name,
         "n": len(forecasts),
-        "wmape_pct": 100 * wmape(forecasts.errors, forecasts.sales),
-        "bias_pct": 100 * float(forecasts.mean.sum() / forecasts.sales.sum() - 1),
-        "coverage_90_pct": 100 * float(inside.mean()),
+        **error_and_interval(forecasts),
         "coverage_p_value": low,
         "coverage_high_p_value": high,
-        "width_90_pct": 100 * float(width.mean()),
     }
 
 

@@ -47,7 +47,7 @@ class Table:
         """Return the rows at these positions, or where this mask holds, in this order."""
         return replace(
             self,
-            cells=self.cells.iloc[which if which.dtype != np.bool_ else np.flatnonzero(which)].reset_index(drop=True),
+            cells=self.cells.iloc[which].reset_index(drop=True),
             row=self.row[which],
             damage=self.damage[which],
             garbled=self.garbled[which],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..canonical import json_bytes, sha256
+from ..demand.base import Array
 from ..demand.common import ordinary
 from ..demand.models import model_class
 from ..demand.settings import SPACE, Settings
@@ -91,9 +92,9 @@ class Study:
         return pd.Timestamp(self.draws["draw_date"].iloc[row]).strftime("%Y-%m-%d")
 
     @cached_property
-    def log_sales(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def log_sales(self) -> Array:
         """Log sales of the training window, shape (n,)."""
-        logs: np.ndarray[tuple[int], np.dtype[np.float64]] = np.log(self.draws["sales"].to_numpy(float))
+        logs: Array = np.log(self.draws["sales"].to_numpy(float))
         return logs
 
 

@@ -15,11 +15,9 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from ..demand import kalman
 from ..demand.base import Array
 from ..demand.features import price_steps
 from ..demand.flags import trust
-from ..demand.kalman import FIRST
 from ..demand.settings import Settings
 from ..demand.specials import held
 from ..demand.state_space import ERRORS, StateSpaceModel
@@ -59,11 +57,7 @@ class Screen:
     def losses(self, settings: Settings) -> Array:
         """Return the CRPS of the log sales of each ordinary draw of the window, one step ahead."""
         model = CheapModel(self.fitted, settings)
-        system = model.system()
-        start = model.start(self.log_sales, self.trusted > 0, self.market, system)
-        slopes = slice(FIRST, FIRST + self.fitted.design.curve_size)
-        filtered = kalman.run(self.log_sales, self.rows, self.trusted, self.price_step, start, system, slopes)
-        mean, variance = filtered.pooled()
+        mean, variance = model.filter(self.log_sales, self.rows, self.trusted, self.price_step, self.market).pooled()
         counted = (self.trusted > 0) & (np.arange(len(mean)) >= self.first)
         return crps_normal(self.log_sales[counted], mean[counted], np.sqrt(variance[counted]))
 
@@ -125,10 +119,9 @@ def _run(
                 return
             yield screen.trial(number, settings)
         return
-    coming = iter(missing)
     running: set[Future[Trial]] = set()
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (study,)) as pool:
-        for place, (number, settings) in enumerate(coming):
+        for place, (number, settings) in enumerate(missing):
             if place and expired():
                 break
             running.add(pool.submit(_one, number, settings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable
 
@@ -21,32 +20,11 @@ from jackpot.history.reading import read_history
 from jackpot.history.snapshot import read_snapshot, snapshot_bytes
 from jackpot.history.source import Source
 from jackpot.market.loading import parse_market
-from jackpot.market.schema import (
-    Calendar,
-    Columns,
-    DrawDays,
-    Game,
-    HistorySource,
-    JackpotRange,
-    Market,
-    Planned,
-    PriceRegime,
-)
+from jackpot.market.schema import Market, Planned
+from tests.strategies.demand import toy_draws, toy_market
 from tests.strategies.history import csv_bytes, history_market, history_rows
 
-MARKET = Market(
-    market="toy",
-    title="Toy",
-    country="GB",
-    currency="GBP",
-    prices=(PriceRegime(starts=dt.date(2000, 1, 1), price=2.0),),
-    game=Game(payout="shared", jackpot_odds_one_in=1e7),
-    jackpot=JackpotRange(start=1e6, step=1e5),
-    calendar=Calendar(
-        time_zone="Europe/London", draw_days=(DrawDays(starts=dt.date(2000, 1, 1), weekdays=("wed", "sat")),)
-    ),
-    history=HistorySource(uri="toy.csv", columns=Columns(marketing="spend", sister_jackpot="other")),
-)
+MARKET = toy_market(history={"uri": "toy.csv", "columns": {"marketing": "spend", "sister_jackpot": "other"}})
 MARKETING, SISTER = 0.12, -0.10
 """True effects of log(1 + x / usual)."""
 
@@ -54,25 +32,13 @@ MARKETING, SISTER = 0.12, -0.10
 def history(n: int = 300, marketing: float = MARKETING, sister: float = SISTER) -> pd.DataFrame:
     """A simulated market: one draw in three is advertised, and a sister game's jackpot competes with all of them."""
     generator = np.random.default_rng(4)
-    dates = pd.date_range("2020-01-01", periods=4 * n + 7)
-    dates = dates[dates.dayofweek.isin([2, 5])][:n]
     jackpots = np.exp(generator.uniform(np.log(1e6), np.log(2e7), n))
     spend = np.where(generator.random(n) < 1 / 3, generator.lognormal(12, 0.5, n), 0.0)
     other = generator.lognormal(16, 0.7, n)
     logs = 16.1 + 0.4 * np.log(jackpots / 5e6) + generator.normal(0, 0.06, n)
     for amounts, effect in ((spend, marketing), (other, sister)):
         logs = logs + effect * np.log1p(amounts / np.median(amounts[amounts > 0]))
-    return pd.DataFrame(
-        {
-            "draw": np.arange(n),
-            "draw_date": dates,
-            "jackpot": jackpots,
-            "sales": np.exp(logs),
-            "special": np.array([""] * n, dtype=object),
-            "marketing": spend,
-            "sister_jackpot": other,
-        }
-    )
+    return toy_draws(jackpots, np.exp(logs)).assign(marketing=spend, sister_jackpot=other)
 
 
 DRAWS = history()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import subprocess
 import sys
 
@@ -15,32 +14,12 @@ from hypothesis import strategies as st
 from jackpot.demand.models import MODELS, new_model
 from jackpot.demand.storage import load_model, model_files, model_hash
 from jackpot.errors import InputError
-from jackpot.market.schema import Calendar, DrawDays, Game, HistorySource, JackpotRange, Market, PriceRegime
+from tests.strategies.demand import toy_draws, toy_market
 
-MARKET = Market(
-    market="toy",
-    title="Toy",
-    country="GB",
-    currency="GBP",
-    prices=(PriceRegime(starts=dt.date(2000, 1, 1), price=2.0),),
-    game=Game(payout="shared", jackpot_odds_one_in=1e7),
-    jackpot=JackpotRange(start=1e6, step=1e5),
-    calendar=Calendar(
-        time_zone="Europe/London", draw_days=(DrawDays(starts=dt.date(2000, 1, 1), weekdays=("wed", "sat")),)
-    ),
-    history=HistorySource(uri="toy.csv"),
-)
+MARKET = toy_market()
 GENERATOR = np.random.default_rng(0)
 LOGS = GENERATOR.uniform(14, 17, 80)
-DRAWS = pd.DataFrame(
-    {
-        "draw": np.arange(80),
-        "draw_date": pd.date_range("2021-01-02", periods=80, freq="7D"),
-        "jackpot": np.exp(LOGS),
-        "sales": np.exp(8 + 0.4 * LOGS + GENERATOR.normal(0, 0.05, 80)),
-        "special": np.array([""] * 80, dtype=object),
-    }
-)
+DRAWS = toy_draws(np.exp(LOGS), np.exp(8 + 0.4 * LOGS + GENERATOR.normal(0, 0.05, 80)), "2021-01-02")
 FILES = {name: model_files(new_model(name).fit(DRAWS, MARKET)) for name in MODELS}
 NEXT = pd.DatetimeIndex(["2022-07-16"])
 

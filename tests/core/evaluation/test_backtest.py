@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from jackpot.errors import InputError
 from jackpot.evaluation.backtest import backtest
-from jackpot.market.schema import Calendar, DrawDays, Game, HistorySource, JackpotRange, Market, PriceRegime
+from tests.strategies.demand import toy_draws, toy_market
 
 pytestmark = pytest.mark.slow
 
 
-def a_market(test_share: float = 0.2) -> Market:
-    return Market.model_validate(
-        {
-            **Market(
-                market="toy",
-                title="Toy",
-                country="GB",
-                currency="GBP",
-                prices=(PriceRegime(starts=dt.date(2000, 1, 1), price=2.0),),
-                game=Game(payout="shared", jackpot_odds_one_in=1e7),
-                jackpot=JackpotRange(start=1e6, step=1e5),
-                calendar=Calendar(
-                    time_zone="Europe/London",
-                    draw_days=(DrawDays(starts=dt.date(2000, 1, 1), weekdays=("wed", "sat")),),
-                ),
-                history=HistorySource(uri="toy.csv"),
-            ).model_dump(),
-            "demand": {"test_share": test_share},
-        }
-    )
+MARKET = toy_market()
 
 
 def a_history(sales: list[float], special: int | None = None) -> pd.DataFrame:
-    n = len(sales)
-    days = pd.date_range("2020-01-01", periods=4 * n + 4)
-    draws = pd.DataFrame(
-        {
-            "draw": np.arange(n),
-            "draw_date": days[days.dayofweek.isin([2, 5])][:n],
-            "jackpot": np.linspace(2e6, 9e6, n),
-            "sales": sales,
-            "special": np.array([""] * n, dtype=object),
-        }
-    )
+    draws = toy_draws(np.linspace(2e6, 9e6, len(sales)), sales)
     if special is not None:
         draws.loc[special, "special"] = "party"
     return draws
@@ -58,7 +27,7 @@ ALTERNATING = [100.0, 200.0] * 10
 
 
 def test_naive_figures_by_hand() -> None:
-    result = backtest(a_history(ALTERNATING), a_market(), "naive").evaluation
+    result = backtest(a_history(ALTERNATING), MARKET, "naive").evaluation
     assert (result.n_train, result.n_test) == (16, 4)
     # Four errors of 100 over sales of 100 + 200 + 100 + 200; the naive forecast errs by 100 in training too.
     assert result.model.wmape_pct == pytest.approx(400 / 600 * 100)
@@ -72,7 +41,7 @@ def test_naive_figures_by_hand() -> None:
 
 def test_a_special_counts_in_its_own_key_alone() -> None:
     sales = [*ALTERNATING[:-2], 5000.0, 200.0]
-    result = backtest(a_history(sales, special=18), a_market(), "naive").evaluation
+    result = backtest(a_history(sales, special=18), MARKET, "naive").evaluation
     assert result.specials.n == 1
     assert result.specials.mape_pct == pytest.approx(100 * (1 - 200 / 5000))
     # What is left: 100 after 200, 200 after 100, and 200 after the 200 before the special.
@@ -85,7 +54,7 @@ def test_log_log_ols_is_refitted_on_all_draws_before_each() -> None:
     draws = a_history(np.exp(generator.normal(15, 0.3, 40)).tolist())
     draws["jackpot"] = np.exp(generator.normal(15, 0.5, 40))
     draws["sales"] *= draws["jackpot"] ** 0.6 / 1e4
-    frame = backtest(draws, a_market(), "log_log_ols").frame
+    frame = backtest(draws, MARKET, "log_log_ols").frame
     for row in (32, 39):
         x, y = np.log(draws["jackpot"][:row]), np.log(draws["sales"][:row])
         b, a = np.polyfit(x, y, 1)
@@ -98,7 +67,7 @@ def test_log_log_ols_is_refitted_on_all_draws_before_each() -> None:
 
 def test_the_frame_has_a_row_a_draw_and_no_forecast_before_the_window() -> None:
     draws = a_history(np.linspace(100, 200, 50).tolist())
-    frame = backtest(draws, a_market()).frame
+    frame = backtest(draws, MARKET).frame
     assert list(frame.columns) == ["draw_date", "jackpot", "sales", "special", "forecast", "low_90", "high_90"]
     assert frame["forecast"].isna().tolist() == [True] * 40 + [False] * 10
     window = frame[40:]
@@ -113,7 +82,7 @@ def test_the_default_beats_the_baselines_where_the_jackpot_drives_sales_and_its_
     level = np.cumsum(generator.normal(0, 0.01, n))
     curve = 0.2 * np.log(jackpots) + 0.15 * np.maximum(np.log(jackpots) - 15.5, 0) ** 2
     draws = a_history(np.exp(10 + curve + level + generator.normal(0, 0.06, n)).tolist()).assign(jackpot=jackpots)
-    result = backtest(draws, a_market()).evaluation
+    result = backtest(draws, MARKET).evaluation
     assert result.passed
     assert result.model.wmape_pct < 6.5
     assert result.model.wmape_pct < 0.6 * min(score.wmape_pct for score in result.baselines.values())
@@ -129,7 +98,7 @@ def test_the_default_beats_the_baselines_where_the_jackpot_drives_sales_and_its_
 
 
 def test_sales_that_never_change_have_figures_too() -> None:
-    result = backtest(a_history([500.0] * 60), a_market()).evaluation
+    result = backtest(a_history([500.0] * 60), MARKET).evaluation
     # Not nothing: what is known of other markets leaves some doubt after 48 draws.
     assert result.model.wmape_pct < 1
     assert result.baselines["naive"].mase == 0
@@ -137,16 +106,16 @@ def test_sales_that_never_change_have_figures_too() -> None:
 
 def test_the_same_history_gives_the_same_bytes() -> None:
     draws = a_history(np.linspace(100, 200, 50).tolist())
-    assert backtest(draws, a_market()).evaluation.to_bytes() == backtest(draws, a_market()).evaluation.to_bytes()
+    assert backtest(draws, MARKET).evaluation.to_bytes() == backtest(draws, MARKET).evaluation.to_bytes()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 12])
 def test_too_short_a_history_is_refused(n: int) -> None:
     with pytest.raises(InputError, match="too short"):
-        backtest(a_history(ALTERNATING)[:n], a_market())
+        backtest(a_history(ALTERNATING)[:n], MARKET)
 
 
 def test_the_shortest_history_fails_the_gate_on_test_draws_and_no_more_than_that_goes_wrong() -> None:
-    result = backtest(a_history(ALTERNATING[:13]), a_market()).evaluation
+    result = backtest(a_history(ALTERNATING[:13]), MARKET).evaluation
     assert {gate.name: gate.passed for gate in result.gates}["test_draws"] is False
     assert not result.passed

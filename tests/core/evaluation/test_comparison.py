@@ -50,10 +50,10 @@ def test_the_sign_says_who_is_better_and_equal_forecasters_are_not_compared() ->
     assert diebold_mariano(loss[:7], other[:7]) is None
 
 
-@pytest.mark.parametrize(("phi", "horizon"), [(0.0, 1), (0.4, 1), (0.4, 4)])
-def test_equal_forecasters_are_rarely_told_apart(phi: float, horizon: int) -> None:
+@pytest.mark.parametrize("phi", [0.0, 0.4])
+def test_equal_forecasters_are_rarely_told_apart(phi: float) -> None:
     losses = zip(ar1(400, 150, phi, 2), ar1(400, 150, phi, 3), strict=True)
-    tests = [diebold_mariano(one, other, horizon) for one, other in losses]
+    tests = [diebold_mariano(one, other) for one, other in losses]
     rejected = np.mean([test is not None and test.p_value < 0.05 for test in tests])
     assert 0.02 <= rejected <= 0.10
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from itertools import pairwise
 from math import gcd
 
@@ -16,21 +15,9 @@ from jackpot.evaluation import slices
 from jackpot.evaluation.calibration import calibration, coverage_p_values
 from jackpot.evaluation.forecasts import LEVELS, Forecasts
 from jackpot.evaluation.horizons import horizons, stride
-from jackpot.market.schema import Calendar, DrawDays, Game, HistorySource, JackpotRange, Market, PriceRegime
+from tests.strategies.demand import toy_draws, toy_market
 
-MARKET = Market(
-    market="toy",
-    title="Toy",
-    country="GB",
-    currency="GBP",
-    prices=(PriceRegime(starts=dt.date(2000, 1, 1), price=2.0), PriceRegime(starts=dt.date(2021, 1, 1), price=2.5)),
-    game=Game(payout="shared", jackpot_odds_one_in=1e7),
-    jackpot=JackpotRange(start=1e6, step=1e5),
-    calendar=Calendar(
-        time_zone="Europe/London", draw_days=(DrawDays(starts=dt.date(2000, 1, 1), weekdays=("wed", "sat")),)
-    ),
-    history=HistorySource(uri="toy.csv"),
-)
+MARKET = toy_market(("2021-01-01", 2.5))
 
 
 def forecaster(n: int, width: float = 1.0, shift: float = 0.0, seed: int = 0) -> Forecasts:
@@ -104,17 +91,7 @@ def test_origins_are_few_and_visit_every_weekday(days: int) -> None:
 
 
 def a_history(sales: np.ndarray) -> pd.DataFrame:
-    n = len(sales)
-    days = pd.date_range("2020-01-01", periods=4 * n + 4)
-    return pd.DataFrame(
-        {
-            "draw": np.arange(n),
-            "draw_date": days[days.dayofweek.isin([2, 5])][:n],
-            "jackpot": np.linspace(2e6, 9e6, n),
-            "sales": sales,
-            "special": np.array([""] * n, dtype=object),
-        }
-    )
+    return toy_draws(np.linspace(2e6, 9e6, len(sales)), sales)
 
 
 def test_horizons_of_a_series_without_chance_by_hand() -> None:

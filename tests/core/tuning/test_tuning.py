@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -192,22 +193,15 @@ def test_shards_in_any_order_find_what_one_process_finds(store: FolderStore, tmp
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(store: FolderStore, tmp_path: Path) -> None:
     other = FolderStore(tmp_path / "other")
-    run_trials(STUDY, range(9), store, never)
-    run_trials(STUDY, range(9), other, never, workers=2)
-    assert choose(STUDY, 9, store) == choose(STUDY, 9, other, workers=2)
+    run_trials(STUDY, range(4), store, never)
+    run_trials(STUDY, range(4), other, never, workers=2)
+    assert choose(STUDY, 4, store) == choose(STUDY, 4, other, workers=2)
     assert contents(other) == contents(store)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(STUDY, snapshot="c" * 64),
-        replace(STUDY, market_file="c" * 64),
-    ],
-    ids=["other draws", "another market file"],
-)
-def test_trials_of_another_study_are_kept_apart(other: Study) -> None:
-    assert trial_key(STUDY.prefix, 0) != trial_key(other.prefix, 0)
+@pytest.mark.parametrize("change", ["snapshot", "market_file"])
+def test_trials_of_another_study_are_kept_apart(change: str) -> None:
+    assert trial_key(STUDY.prefix, 0) != trial_key(replace(STUDY, **{change: "c" * 64}).prefix, 0)
 
 
 # The choice ----------------------------------------------------------------------------------------------------------
@@ -274,15 +268,14 @@ def test_a_trial_that_broke_down_is_never_taken(store: FolderStore) -> None:
     assert choose(STUDY, 3, store).reason == "no trial scored better than the default"
 
 
-def test_the_default_wins_where_it_is_the_truth_of_chance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Over 60 markets on which no setting is better, the default is left in hardly more than the stated level."""
+def test_where_no_setting_is_better_the_default_is_hardly_ever_left() -> None:
+    """Over 400 markets of pure chance: in about the stated 1% of them, where the margin alone would leave it in 264."""
     left = 0
-    for seed in range(60):
-        generator = np.random.default_rng(seed)
-        monkeypatch.setattr(choice, "confirm", lambda study, one, g=generator: g.uniform(0.5, 1.5, 120))
-        place = FolderStore(tmp_path / str(seed))
-        kept(place, {0: 0.05, 1: 0.041, 2: 0.042, 3: 0.043})
-        left += choose(STUDY, 4, place).chosen > 0
+    for seed in range(400):
+        default, *losses = np.random.default_rng(seed).uniform(0.5, 1.5, (4, 120))
+        trials = [Trial(trial=number, settings={}, score=0.04) for number in (1, 2, 3)]
+        finalists = [choice._finalist(one, of_one, default) for one, of_one in zip(trials, losses, strict=True)]
+        left += choice._outcome(finalists)[0] is not None
     assert left <= 8
 
 
@@ -328,7 +321,7 @@ def test_where_there_is_nothing_to_tune_the_default_stays_and_the_record_says_wh
     run_trials(study, range(5), store, never)
     tuning = choose(study, 5, store)
     assert (tuning.chosen, tuning.settings, tuning.trials_done) == (0, {}, 0)
-    assert pd.Series([tuning.reason]).str.contains(because).all()
+    assert re.search(because, tuning.reason)
 
 
 # The evaluation ------------------------------------------------------------------------------------------------------
