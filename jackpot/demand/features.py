@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import Market
@@ -17,6 +16,7 @@ from .base import Array
 from .calendar_effects import holiday_days
 from .common import ordinary, significant
 from .drivers import Drivers
+from .kalman import PRICE_STEP_SD
 
 KNOT_QUANTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SMALLEST_KNOT_GAP = 0.05
@@ -145,9 +145,14 @@ def special_names(dates: pd.DatetimeIndex, market: Market) -> list[str]:
     return [once.get(day.date(), yearly.get(day.strftime("%m-%d"), "")) for day in dates]
 
 
-def price_steps(dates: pd.DatetimeIndex, market: Market, previous: pd.Timestamp | None) -> npt.NDArray[np.bool_]:
-    """Return whether the price of a ticket differs from that of the draw before, shape (n,)."""
+def price_steps(dates: pd.DatetimeIndex, market: Market, previous: pd.Timestamp | None) -> Array:
+    """Return how unsure the ticket's price makes the level, shape (n,), as a multiple of the variance PRICE_STEP_SD**2.
+
+    0 where the price is that of the draw before, 1 where it is another; beyond a third more or less, half the change's
+    log is the standard deviation: players may buy as many tickets as before, or spend as much, or neither.
+    """
     prices = np.array([market.price_on(day.date()) for day in dates])
     before = prices[:1] if previous is None else np.array([market.price_on(previous.date())])
-    changed: npt.NDArray[np.bool_] = np.diff(prices, prepend=before) != 0
-    return changed
+    change = np.abs(np.diff(np.log(prices), prepend=np.log(before)))
+    steps: Array = np.where(change > 0, np.maximum(1.0, (change / 2 / PRICE_STEP_SD) ** 2), 0.0)
+    return steps

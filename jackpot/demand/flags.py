@@ -8,11 +8,12 @@ import pandas as pd
 from ..market.schema import WEEKDAYS, Market
 from .base import Array
 from .common import ordinary
+from .specials import held
 
 OUTSIDE = 5
 """A draw is flagged by what stands out against so many ordinary draws before it, at least."""
-GAP_FACTOR, JUMP = 2.0, 1.2
-"""Days since the last draw over twice the usual, and a log jackpot so far over the largest of a year's draws."""
+GAP_FACTOR, JUMP_FACTOR = 2.0, 3.0
+"""Days since the last draw over the usual, and the jackpot over the largest of a year's draws."""
 YEAR = 156
 FLAGGED_TRUST = 0.25
 BREAK_STANDARD, BREAK_LENGTH = 1.5, 5
@@ -21,27 +22,31 @@ BREAK_STANDARD, BREAK_LENGTH = 1.5, 5
 def undeclared(draws: pd.DataFrame, market: Market) -> list[str]:
     """Return for each draw why it looks like a special that no market file declares; empty for an ordinary one.
 
-    Two of these three must hold: an off-day (a weekday that the rhythm of its date does not have), a gap of more than
-    twice the usual days, a jackpot far over the largest of the year before. Nothing but dates and jackpots is read, of
-    the draw itself and of those before it, so a draw is flagged before its sales are known.
+    A jackpot of more than three times the largest of the year before, or a weekday that neither the rhythm of its date
+    nor any draw of that year has. A gap of more than twice the usual days, which missing rows leave too, and a weekday
+    off the rhythm that was seen before count only together. Nothing but dates and jackpots is read, of the draw itself
+    and of those before it, so a draw is flagged before its sales are known.
     """
     dates = pd.DatetimeIndex(draws["draw_date"])
     days = np.diff(dates.to_numpy(), prepend=dates.to_numpy()[:1]) / np.timedelta64(1, "D")
-    logs = np.log(draws["jackpot"].to_numpy(float))
+    jackpots, weekdays = draws["jackpot"].to_numpy(float), dates.dayofweek.to_numpy()
     off = off_days(dates, market)
     reasons = []
     for t in range(len(dates)):
         if t < OUTSIDE:
             reasons.append("")
             continue
+        year = slice(max(0, t - YEAR), t)
         found = []
         if off[t]:
             found.append(f"a {dates[t]:%A}")
         if days[t] > GAP_FACTOR * float(np.median(days[max(1, t - 20) : t])):
             found.append(f"{days[t]:.0f} days after the draw before")
-        if logs[t] > JUMP + float(logs[max(0, t - YEAR) : t].max()):
+        jump = jackpots[t] > JUMP_FACTOR * float(jackpots[year].max())
+        if jump:
             found.append("a jackpot over three times the largest of a year")
-        reasons.append(", ".join(found) if len(found) > 1 else "")
+        new_weekday = off[t] and weekdays[t] not in weekdays[year]
+        reasons.append(", ".join(found) if jump or new_weekday or len(found) > 1 else "")
     return reasons
 
 
@@ -64,12 +69,13 @@ def trust(draws: pd.DataFrame, market: Market, names: list[str]) -> Array:
 def breaks_and_flags(draws: pd.DataFrame, market: Market, standard_errors: Array) -> pd.DataFrame:
     """Return what stood out in a history, for the report: draw_date, kind and what, in order of date.
 
-    Kinds: `special` (an undeclared special, down-weighted in training), `price` (a new price, for which the level was
-    widened) and `level` (five standardised one-step errors in a row, (n,), whose mean is beyond 1.5: the level broke
-    at the first of them that is, and was followed).
+    Kinds: `special` (a special that the market file does not declare, down-weighted in training), `price` (a new price,
+    for which the level was widened) and `level` (five standardised one-step errors in a row, (n,), whose mean is beyond
+    1.5: the level broke at the first of them that is, and was followed).
     """
     dates = pd.DatetimeIndex(draws["draw_date"])
-    rows = [(dates[t], "special", why) for t, why in enumerate(undeclared(draws, market)) if why]
+    flagged = zip(dates, held(draws, market), undeclared(draws, market), strict=True)
+    rows = [(date, "special", why) for date, name, why in flagged if why and not name]
     for earlier, later in zip(market.prices, market.prices[1:], strict=False):
         if len(dates) and dates[0] < pd.Timestamp(later.starts) <= dates[-1]:
             rows.append((pd.Timestamp(later.starts), "price", f"from {earlier.price:g} to {later.price:g} a ticket"))

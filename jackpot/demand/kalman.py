@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from .base import Array
 
@@ -123,7 +122,7 @@ def run(
     log_sales: Array,
     rows: Array,
     trust: Array,
-    price_step: npt.NDArray[np.bool_],
+    price_step: Array,
     start: State,
     system: System,
     slopes: slice,

@@ -107,7 +107,7 @@ class Path:
     steps: Array
     by_date: Array
     gaps: Array
-    new_price: npt.NDArray[np.bool_]
+    new_price: Array
     specials: list[str]
 
 
@@ -228,7 +228,7 @@ class StateSpaceDemand(PosteriorDemand):
         """Return the variance of what level and error do after the last draw, shape (d,)."""
         path, (phi, shock, white, level) = self.path(dates), self._process()
         steps = path.steps
-        price = np.cumsum(path.new_price).astype(float) * kalman.PRICE_STEP_SD**2
+        price = np.cumsum(path.new_price) * kalman.PRICE_STEP_SD**2
         special = self.specials.sds(path.specials) ** 2
         shocks = steps * level + shock * (1 - phi ** (2 * steps)) / (1 - phi**2) + white
         variance: Array = widening(steps) ** 2 * shocks + price + special
@@ -246,7 +246,7 @@ class StateSpaceDemand(PosteriorDemand):
             paths[:, i] = error
         paths += np.cumsum(of_level * np.sqrt(ahead * level), axis=1) + np.sqrt(white) * of_white
         paths *= widening(steps)
-        paths += np.cumsum(of_price * path.new_price, axis=1) * kalman.PRICE_STEP_SD
+        paths += np.cumsum(of_price * np.sqrt(path.new_price), axis=1) * kalman.PRICE_STEP_SD
         paths += of_special * self.specials.sds(path.specials)
         return paths
 
@@ -423,7 +423,7 @@ class StateSpaceModel(DemandModel):
         return run
 
     def filter(
-        self, log_sales: Array, rows: Array, trusted: Array, price_step: npt.NDArray[np.bool_], market: Market,
+        self, log_sales: Array, rows: Array, trusted: Array, price_step: Array, market: Market,
         keep: frozenset[int] = frozenset(),
     ) -> Filtered:  # fmt: skip
         """Filter log sales (n,) with regressors (n, q) from the priors on; the states after `keep` draws are kept."""

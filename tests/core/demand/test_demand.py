@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from jackpot.demand.base import Demand
 from jackpot.demand.features import Design, curve_basis, knots, slope_basis
-from jackpot.demand.models import MODELS, new_model
+from jackpot.demand.models import ALL, new_model
 from jackpot.demand.posterior import nonnegative
 from jackpot.demand.state_space import StateSpaceModel
 from jackpot.demand.storage import load_model, model_files
 from jackpot.errors import InputError
 from tests.strategies.demand import NEW_YEAR, toy_draws, toy_market
 
-EVERY_MODEL = sorted(MODELS)
+EVERY_MODEL = sorted(ALL)
 FROM_PRIORS = {"combination", "state_space", "boosted_state_space", "spline"}
 """Models that answer without draws, from what other games teach."""
 
@@ -171,7 +171,7 @@ def test_specials_train_neither_curve_nor_state_and_are_forecast_from_their_own_
     assert width[1] / width[0] > 2
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - FROM_PRIORS))
+@pytest.mark.parametrize("name", sorted(set(ALL) - FROM_PRIORS))
 @pytest.mark.parametrize("n", [0, 1, 2, 9])
 def test_too_short_a_history_says_how_many_draws_are_needed(name: str, n: int) -> None:
     with pytest.raises(InputError, match="at least 10"):

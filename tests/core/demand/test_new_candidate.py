@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jackpot.demand import models
-from jackpot.demand.models import MODELS, new_model
+from jackpot.demand.models import ALL, new_model
 from jackpot.demand.storage import load_model, model_files
 from jackpot.evaluation.backtest import backtest
 from jackpot.market.loading import load_market
@@ -26,7 +25,7 @@ DRAWS = play(MARKET).iloc[:200]
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Put the docs' file where jackpot.demand finds it, add the docs' line, and return the candidate's name."""
-    (name,) = re.findall(r'MODELS\["(\w+)"\]', LINE)
+    ((name, where),) = re.findall(r'^    "(\w+)": "(\w+:\w+)",$', LINE, re.MULTILINE)
     path = tmp_path / f"{name}.py"
     path.write_text(FILE)
     specification = importlib.util.spec_from_file_location(f"jackpot.demand.{name}", path)
@@ -35,8 +34,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     module = importlib.util.module_from_spec(specification)
     monkeypatch.setitem(sys.modules, specification.name, module)
     specification.loader.exec_module(module)
-    monkeypatch.setattr(models, "MODELS", dict(MODELS))
-    exec(LINE, {"MODELS": models.MODELS})  # noqa: S102
+    monkeypatch.setitem(ALL, name, where)
     return name
 
 

@@ -111,6 +111,25 @@ def test_an_undeclared_special_is_flagged_before_its_sales_are_known_and_trains_
     assert listed["draw_date"].is_monotonic_increasing
 
 
+def test_a_weekday_never_drawn_on_or_a_jump_of_the_jackpot_is_enough_and_a_gap_is_not() -> None:
+    odd = 150
+    for changed in (
+        DRAWS.assign(draw_date=DRAWS["draw_date"].where(DRAWS.index != odd, DRAWS["draw_date"] + pd.Timedelta(days=1))),
+        DRAWS.assign(jackpot=DRAWS["jackpot"].where(DRAWS.index != odd, 4e8)),
+    ):
+        assert [t for t, why in enumerate(undeclared(changed, MARKET)) if why] == [odd]
+    missing = DRAWS.drop(index=[odd, odd + 1, odd + 2]).reset_index(drop=True)
+    assert not any(undeclared(missing, MARKET))
+
+
+def test_a_declared_special_is_not_listed_as_undeclared() -> None:
+    draws = DRAWS.copy()
+    day = draws["draw_date"][150] + pd.Timedelta(days=1)
+    draws.loc[150, ["draw_date", "special"]] = [day, "gala"]
+    assert undeclared(draws, MARKET)[150]
+    assert "special" not in breaks_and_flags(draws, MARKET, np.zeros(len(draws)))["kind"].tolist()
+
+
 def test_a_lasting_change_of_level_is_listed_once_and_followed() -> None:
     draws = DRAWS.assign(sales=np.where(DRAWS.index >= 120, 0.6, 1.0) * DRAWS["sales"])
     model = new_model("state_space").fit(draws, MARKET)

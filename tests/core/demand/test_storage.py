@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jackpot.demand.models import MODELS, new_model
+from jackpot.demand.models import ALL, new_model
 from jackpot.demand.storage import load_model, model_files, model_hash
 from jackpot.errors import InputError
 from tests.strategies.demand import toy_draws, toy_market
@@ -20,11 +20,11 @@ MARKET = toy_market()
 GENERATOR = np.random.default_rng(0)
 LOGS = GENERATOR.uniform(14, 17, 80)
 DRAWS = toy_draws(np.exp(LOGS), np.exp(8 + 0.4 * LOGS + GENERATOR.normal(0, 0.05, 80)), "2021-01-02")
-FILES = {name: model_files(new_model(name).fit(DRAWS, MARKET)) for name in MODELS}
+FILES = {name: model_files(new_model(name).fit(DRAWS, MARKET)) for name in ALL}
 NEXT = pd.DatetimeIndex(["2022-07-16"])
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_a_model_comes_back_to_the_last_bit(name: str) -> None:
     fitted, loaded = new_model(name).fit(DRAWS, MARKET), load_model(FILES[name])
     assert model_files(loaded) == FILES[name]
@@ -37,7 +37,7 @@ def test_the_hash_names_the_models_own_files_alone() -> None:
     files = FILES["spline"]
     assert model_hash({**files, "evaluation.json": b"{}"}) == model_hash(files)
     assert model_hash(FILES["naive"]) != model_hash(files)
-    assert len({model_hash(each) for each in FILES.values()}) == len(MODELS)
+    assert len({model_hash(each) for each in FILES.values()}) == len(ALL)
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,7 +50,7 @@ def test_damaged_files_are_refused_or_still_a_model(file: str, place: int, patch
         model = load_model(damaged)
     except InputError:
         return
-    assert model.name in MODELS
+    assert model.name in ALL
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_a_model_that_is_not_fitted_has_no_files() -> None:
-    for name in MODELS:
+    for name in ALL:
         with pytest.raises(InputError, match="fit"):
             model_files(new_model(name))
 

@@ -17,7 +17,7 @@ import pytest
 
 from jackpot.demand import calendar_effects, features, memory
 from jackpot.demand.base import Array, DemandModel
-from jackpot.demand.models import MODELS, new_model
+from jackpot.demand.models import ALL, new_model
 from jackpot.demand.storage import model_files
 from jackpot.errors import InputError
 from jackpot.evaluation import backtest as evaluation
@@ -116,17 +116,25 @@ def test_rows_that_were_not_cut_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def scrambled(draws: pd.DataFrame, outcomes_from: int, announced_from: int) -> pd.DataFrame:
-    """Return draws with other outcomes from one row on, and other jackpots and dates' gaps from another."""
+    """Return draws with other outcomes from one row on, each won instead of not or not instead of won, and other
+    jackpots from another."""
     generator = np.random.default_rng(0)
     changed = draws.copy()
     outcomes = [name for name in draws.columns if name not in {"draw", "draw_date", "jackpot", "special"}]
     for name in outcomes:
         column = changed.columns.get_loc(name)
         values = changed[name].to_numpy(dtype=float, na_value=np.nan)[outcomes_from:]
-        changed.iloc[outcomes_from:, column] = np.round(values * generator.uniform(0.2, 5, len(values)) + 1)
+        other = np.round(values * generator.uniform(0.2, 5, len(values)) + 1)
+        if name in {"jackpot_winners", "jackpot_paid"}:
+            other = np.where(values > 0, 0.0, other)
+        changed.iloc[outcomes_from:, column] = other
     jackpots = changed["jackpot"].to_numpy(float).copy()
     jackpots[announced_from:] *= generator.uniform(0.2, 5, len(jackpots) - announced_from)
     return changed.assign(jackpot=jackpots)
+
+
+def won(draws: pd.DataFrame) -> Array:
+    return (draws["jackpot_winners"] > 0).to_numpy(float)
 
 
 def leaks(forecast: Callable[[pd.DataFrame], Array], known: int, announced: int) -> bool:
@@ -154,7 +162,7 @@ def several_steps(model: DemandModel, origin: int, horizon: int) -> Callable[[pd
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_no_model_sees_the_outcome_of_a_draw_it_forecasts_or_anything_later(name: str) -> None:
     model = new_model(name).fit(DRAWS[:FIRST], MARKET)
     for row in (FIRST, 100):
@@ -169,8 +177,9 @@ def test_no_model_sees_the_outcome_of_a_draw_it_forecasts_or_anything_later(name
         lambda draws: np.log(draws["sales"].to_numpy(float)) / 1e6,
         lambda draws: draws["jackpot"].shift(-1, fill_value=1.0).to_numpy(float) / 1e12,
         lambda draws: np.full(len(draws), len(draws) / 1e6),
+        lambda draws: won(draws) / 1e6,
     ],
-    ids=["its own sales", "the next jackpot", "how many draws there will be"],
+    ids=["its own sales", "the next jackpot", "how many draws there will be", "whether it is won"],
 )
 def test_the_check_on_a_model_sees_leaks(
     leak: Callable[[pd.DataFrame], Array], monkeypatch: pytest.MonkeyPatch
@@ -283,8 +292,9 @@ def test_no_feature_is_forgotten_here() -> None:
         lambda draws: draws["sales"].to_numpy(float),
         lambda draws: draws["jackpot"].shift(-1, fill_value=0.0).to_numpy(float),
         lambda draws: draws["jackpot"].to_numpy(float) / draws["jackpot"].mean(),
+        lambda draws: won(draws),
     ],
-    ids=["its own sales", "the next jackpot", "scaled by the whole history"],
+    ids=["its own sales", "the next jackpot", "scaled by the whole history", "whether it is won"],
 )
 def test_the_check_on_features_sees_leaks(leak: Callable[[pd.DataFrame], Array]) -> None:
     assert feature_leaks(leak)
