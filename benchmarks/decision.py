@@ -20,7 +20,6 @@ import pandas as pd
 
 from benchmarks.report import Figure, finish
 from jackpot.decision.constraints import constraints_of
-from jackpot.decision.draw_law import winner_distribution
 from jackpot.decision.grid import step_grid
 from jackpot.decision.payout_ratio import timeline
 from jackpot.decision.plan import Ahead, Plan, look_ahead, make_plan, ratio_ahead
@@ -30,7 +29,7 @@ from jackpot.decision.simulate import known_ledger, simulate_policy, simulate_ru
 from jackpot.decision.situation import Array, Situation, situate
 from jackpot.decision.true_ledger import true_ledger
 from jackpot.demand.base import Demand, Elasticity
-from jackpot.game.winners import draw_winners, group_rate
+from jackpot.game.winners import draw_winners, group_rate, winner_distribution
 from jackpot.history.contract import History
 from jackpot.market.schema import Game, Market
 from jackpot.records import InputHashes, ModelNote

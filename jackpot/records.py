@@ -118,6 +118,35 @@ class ElasticityAt(Record):
     high_90: float
 
 
+class Sensitivity(Record):
+    """What the plan answers where one input is another."""
+
+    name: Literal["elasticity", "level", "prize_share"]
+    value: float = Field(description="A factor; of prize_share the share of sales that other prizes are.")
+    change: float = Field(description="Of that value, from where it is.")
+    jackpot: float = Field(description="Announced then for this draw.")
+    value_ahead: float = Field(description="Of this draw and the plan's horizon, less what it is as things stand.")
+
+
+class Sensitivities(Record):
+    """What the recommendation hangs on, the cash floor apart."""
+
+    jackpot: float = Field(
+        description="Announced as things stand: the recommended one, unless cash binds or the model is stopped."
+    )
+    inputs: tuple[Sensitivity, ...] = Field(
+        description="Elasticity and level 10% down and up, other prizes a hundredth of sales down and up."
+    )
+    smallest: tuple[Sensitivity, ...] = Field(
+        description="Of each input the smallest change found, either way, that moves the jackpot by a step or more."
+    )
+    unmoved: dict[str, float] = Field(description="By name, the largest change tried of an input that none moves.")
+    value_of_information: float = Field(
+        description="What this draw would gain if its mean sales were known before the jackpot is announced: the "
+        "expected value of perfect information on the demand's samples, in units of currency."
+    )
+
+
 class ForecastPart(Record):
     """One part of a sales forecast: what it multiplies sales by (for `level`: sales themselves, in currency)."""
 
@@ -216,6 +245,7 @@ class Recommendation(Record):
     attainable: tuple[Attainable, ...] = ()
     planned_path: tuple[PlannedDraw, ...] = ()
     explanation: Explanation | None = None
+    sensitivities: Sensitivities | None = Field(default=None, description="Null where they were not asked for.")
     infeasibility: Infeasibility | None = None
     circumstances: Circumstances | None = None
     model: ModelNote

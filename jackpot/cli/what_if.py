@@ -11,8 +11,8 @@ from . import options
 from .output import Output, table
 
 if TYPE_CHECKING:
-    from ..decision.sensitivity import Sensitivities
     from ..decision.what_if import WhatIf
+    from ..records import Sensitivities
     from ..report.money import Money
 
 _LABELS = {
@@ -76,13 +76,16 @@ def command(
         hangs_on = None if words else sensitivities(solved)
     money = Money(loaded.market.currency, loaded.market.currency_decimals)
     if as_json:
-        output.json((answer or hangs_on).model_dump(mode="json"))  # type: ignore[union-attr]
+        said = answer or hangs_on
+        output.json(None if said is None else said.model_dump(mode="json"))
     elif answer is not None:
         output.say(settings_words(tuning))
         _show(output, answer, money)
     elif hangs_on is not None:
         output.say(settings_words(tuning))
-        _show_sensitivities(output, hangs_on, solved.jackpot, money)
+        _show_sensitivities(output, hangs_on, money)
+    else:
+        output.say("No jackpot is allowed: there is nothing to vary.")
     output.next_step(f"jackpot recommend {market}" if words else f"jackpot what-if {market} --set level=0.95")
     return 0
 
@@ -111,7 +114,7 @@ def _show(output: Output, found: WhatIf, money: Money) -> None:
     output.results.print(rows)
 
 
-def _show_sensitivities(output: Output, found: Sensitivities, jackpot: float, money: Money) -> None:
+def _show_sensitivities(output: Output, found: Sensitivities, money: Money) -> None:
     for title, answers in (
         ("If an input were different", found.inputs),
         ("The smallest change that moves the jackpot", found.smallest),
@@ -119,8 +122,8 @@ def _show_sensitivities(output: Output, found: Sensitivities, jackpot: float, mo
         rows = table("input", "value", "jackpot", "change", "value ahead", title=title)
         for one in answers:
             value = f"{one.value:.2%}" if one.name == "prize_share" else f"times {one.value:.4g}"
-            then = "none" if one.jackpot is None else money.exact(one.jackpot)
-            moved = "" if one.jackpot is None else _signed(one.jackpot - jackpot, money.exact)
+            then = money.exact(one.jackpot)
+            moved = _signed(one.jackpot - found.jackpot, money.exact)
             rows.add_row(one.name.replace("_", " "), value, then, moved, _signed(one.value_ahead, money.short))
         output.results.print()
         output.results.print(rows)

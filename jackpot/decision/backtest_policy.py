@@ -15,7 +15,9 @@ import pandas as pd
 
 from ..demand.base import Demand, DemandModel
 from ..errors import InputError, Problem
-from ..game.moments import draw_moments, expected_value
+from ..game.insurance import retained
+from ..game.moments import DrawMoments, draw_moments, expected_value
+from ..game.rollover import pool_draw
 from ..market.calendar import next_draw_date
 from ..market.schema import Market
 from .compare import CONSTANT, PolicyRuns, ShardRuns, parse_shard, policies, written
@@ -139,16 +141,15 @@ def _play(
 
     jackpot = max(_announced(situation, path, name, row, known[1], sales_at), path.pool)
     at, sales = np.array([jackpot]), sales_at(np.array([jackpot]))
-    moments = draw_moments(market, situation.price, sales, at, path.pool)
-    _, prizes, _, paid = settle(
-        market.game, situation.price, sales, at, moments, np.array([uniform]), np.array([normal])
-    )
-    won = uniform < float(moments.win_probability[0])
+    must = np.array([situation.must_be_won])
+    moments = draw_moments(market, situation.price, sales, at, path.pool, must)
+    pool, luck = np.array([path.pool]), (np.array([uniform]), np.array([normal]))
+    drawn = settle(market, situation.price, sales, at, pool, must, moments, *luck)
+    prizes, paid, after = drawn.prizes, drawn.paid, float(drawn.pool[0])
     if happened:
-        prizes, paid, won = _as_it_happened(market, row, jackpot, sales, path.pool, moments.pool_contribution)
+        prizes, paid, after = _as_it_happened(market, row, jackpot, sales, path.pool, moments, must=bool(must[0]))
     margin = float((sales * (1.0 - market.costs.share_of_sales) - paid - market.costs.fixed_per_draw)[0])
-    if market.game.pool is not None:
-        path.pool = 0.0 if won else path.pool + float(moments.pool_contribution[0])
+    path.pool = after if market.game.pool is not None else 0.0
     path.value += margin
     path.lowest = min(path.lowest, path.value)
     new = {
@@ -180,7 +181,8 @@ def _announced(
     if name == "clairvoyant":
         jackpots = candidates(grid)
         at = np.maximum(jackpots, situation.pool)
-        value = expected_value(situation.market, situation.price, sales_at(at), at, situation.pool)
+        price, must = situation.price, situation.must_be_won
+        value = expected_value(situation.market, price, sales_at(at), at, situation.pool, must)
         return float(jackpots[int(value.argmax())])
     if name == "seed_rule":
         highest = situation.market.jackpot.cap or float(grid.jackpots(grid.last))
@@ -194,21 +196,23 @@ def _announced(
 
 
 def _as_it_happened(
-    market: Market, row: pd.Series, jackpot: float, sales: Array, pool: float, contribution: Array
-) -> tuple[Array, Array, bool]:
-    """Return prizes, what the operator pays, and whether the jackpot was won, with the winners that there were."""
+    market: Market, row: pd.Series, jackpot: float, sales: Array, pool: float, moments: DrawMoments, *, must: bool
+) -> tuple[Array, Array, float]:
+    """Return prizes, what the operator pays, and what the pool holds after it, with the winners that there were."""
     winners = int(row["jackpot_winners"])
     share = float(row["secondary_paid"]) / float(row["sales"])
     if np.isnan(share):
         share = market.expected_secondary_share(market.price_on(row["draw_date"].date()))
-    secondary = share * sales
-    if market.game.payout == "per_winner":
-        paid = cost = np.full_like(sales, winners * jackpot)
+    secondary, after = share * sales, 0.0
+    if market.game.pool is not None:
+        drawn = pool_draw(market.game.pool, sales, np.array([jackpot]), np.array([pool]))
+        out = float(winners > 0 or must)
+        paid, cost, after = out * drawn.jackpot + drawn.spilled, out * drawn.top_up, (1 - out) * float(drawn.carried[0])
     else:
-        held = pool + contribution
-        paid = np.where(winners > 0, np.maximum(jackpot, held), 0.0) * np.ones_like(sales)
-        cost = paid if market.game.pool is None else np.where(winners > 0, np.maximum(jackpot - held, 0.0), 0.0)
-    return paid + secondary, cost + secondary + contribution, winners > 0
+        times = winners if market.game.payout == "per_winner" else min(winners, 1)
+        paid = cost = np.full_like(sales, times * jackpot)
+    cost = retained(market.insurance, cost) + secondary * market.secondary_cost_share + moments.insurance_premium
+    return paid + secondary * market.secondary_counted_share, cost + moments.pool_contribution, after
 
 
 def _tests(market: Market, history: pd.DataFrame, opening: Situation, draws: int) -> list[tuple[bool, bool, int]]:

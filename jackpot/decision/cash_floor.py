@@ -1,4 +1,4 @@
-"""The plans that a decision follows, and the operator's cash under them.
+"""The plans that a decision follows, and the operator's cash, or the prize reserve, under them.
 
 Figures of cash leave this module in a CashOutlook alone.
 """
@@ -15,9 +15,11 @@ import pandas as pd
 from ..cash import CashOutlook
 from ..market import schema
 from .draw_law import DrawLaw, draw_law
-from .payout_ratio import Ledger, cash_timeline, draw_margins, surplus
+from .payout_ratio import Ledger, Timeline, cash_timeline, draw_margins, surplus
 from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan, pools_ahead
+from .pool_plan import PoolPlan
 from .programme import Stage
+from .replan import replan
 from .rollout import Rollout, roll, sales_at
 from .situation import Array, Situation
 from .true_ledger import TrueLedger, true_ledger
@@ -40,8 +42,15 @@ class RatioPlan:
 
     @cached_property
     def true_ledger(self) -> TrueLedger | None:
-        """What the programme misses where the window is shorter than what is left of the period."""
-        return None if self.rule.tested == "year_end" else true_ledger(self.plan, self.rule.window_draws)
+        """What the programme misses in a window shorter than what is left of the period, and of the largest change."""
+        return true_ledger(self.plan, None if self.rule.tested == "year_end" else self.rule.window_draws)
+
+    def from_here(self, situation: Situation) -> float:
+        """Return the highest probability of keeping what is left of the promise."""
+        if self.plan.ahead.largest_change == np.inf:
+            return self.plan.attainable
+        allowed = self.plan.ahead.stages[self.plan.ahead.now].allowed
+        return float(self.look(situation, self.plan.ahead.jackpots[allowed]).attainable.max())
 
     def look(self, situation: Situation, jackpots: Array, then: Sequence[float] = ()) -> LookAhead:
         """Return what each jackpot leads to, where the draws after it announce those of `then`."""
@@ -55,12 +64,27 @@ class RatioPlan:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The plan for the payout ratio, and the plan for cash where the ratio asks for none; either may be None."""
+    """The plan for the payout ratio, the plan for cash where the ratio asks for none, or that of a rollover pool.
+
+    Each may be None; where the pool has one, the others are.
+    """
 
     ratio: RatioPlan | None
     cash: Plan | None
-    lows: dict[tuple[int, tuple[float, ...]], Array] = field(default_factory=dict, compare=False)
-    """The lowest change of cash by draws and path, shape (samples,): whatever the cash, and computed once."""
+    pool: PoolPlan | None = None
+    lows: dict[tuple[int, int, tuple[float, ...], bool], tuple[Array, Array]] = field(
+        default_factory=dict, compare=False
+    )
+    """The lowest changes of cash, or of the reserve, by draws and path, shapes (samples,): computed once."""
+    purses: dict[tuple[int, bool], Ahead] = field(default_factory=dict, compare=False)
+    """The draws ahead as cash or the reserve sees them, by draws of the period that are over: whatever is held."""
+    lower: dict[int, Outlook] = field(default_factory=dict, compare=False)
+    """The outlooks under plans that are capped at so many candidates."""
+
+    @cached_property
+    def cash_paths(self) -> TrueLedger | None:
+        """What the programme of cash misses where each jackpot binds the next."""
+        return None if self.cash is None else true_ledger(self.cash, None)
 
     @property
     def plan(self) -> Plan | None:
@@ -76,32 +100,58 @@ class Outlook:
             return self.ratio.look(situation, jackpots, then)
         if self.cash is not None:
             law = law_now(situation, jackpots)
-            return self.cash.look(law, law.margin, _fixed(situation, self.cash.ahead, then))
-        return None
+            margin = law.margin - self.cash.ahead.due_at(0)
+            look = self.cash.look(law, margin, _fixed(situation, self.cash.ahead, then))
+            return look if then or self.cash_paths is None else self.cash_paths.corrected(look, jackpots)
+        return None if self.pool is None else self.pool.look(situation, jackpots, then)
 
     def after(self, situation: Situation, jackpots: Array, look: LookAhead | None = None) -> Array:
         """Return what each jackpot leads to as the plan weighs it, in currency; zeros without a plan."""
         look = self.look(situation, jackpots) if look is None else look
+        if look is not None and self.pool is not None:
+            return look.value
         return np.zeros(len(jackpots)) if look is None or self.plan is None else self.plan.objective(look)
 
     def roll(self, situation: Situation, path: float | Sequence[float], draws: int) -> Rollout | None:
         """Return the plan played forward from a first jackpot, or several, None where there is no plan."""
         if self.ratio is not None:
             return roll(situation, self.ratio.plan, path, draws, self.ratio.rule, self.ratio.ledger)
+        if self.pool is not None:
+            return self.pool.roll(situation, [path] if isinstance(path, int | float) else path, draws)
         return None if self.cash is None else roll(situation, self.cash, path, draws)
 
-    def lowest(self, situation: Situation, path: tuple[float, ...], draws: int) -> Array:
-        """Return the lowest change of cash over the draws ahead, shape (samples,)."""
-        if (draws, path) not in self.lows:
-            self.lows[draws, path] = self.change(situation, path, draws).min(axis=1)
-        return self.lows[draws, path]
+    def lowest(self, situation: Situation, path: tuple[float, ...], draws: int, *, reserve: bool = False) -> Array:
+        """Return the lowest change of cash, or of the `reserve`, over the draws ahead, shape (samples,)."""
+        return self.lowest_in_parts(situation, path, draws, 0, reserve=reserve)[0]
 
-    def change(self, situation: Situation, path: Sequence[float], draws: int) -> Array:
-        """Return the change of cash up to each draw ahead, shape (samples, draws)."""
+    def lowest_in_parts(
+        self, situation: Situation, path: tuple[float, ...], draws: int, more: int, *, reserve: bool = False
+    ) -> tuple[Array, Array]:
+        """Return the lowest change over the next `draws`, and that over `more` draws after those, infinite for none."""
+        key = draws, more, path, reserve
+        if key not in self.lows:
+            change = self.change(situation, path, draws + more, reserve=reserve)
+            now, then = (part.min(axis=1, initial=np.inf) for part in (change[:, :draws], change[:, draws:]))
+            self.lows[key] = now, then
+        return self.lows[key]
+
+    def capped(self, count: int) -> Outlook:
+        """Return the outlook under a plan with the lowest `count` candidates alone at later draws."""
+        ratio = self.ratio
+        if ratio is None:
+            raise ValueError("a plan for the payout ratio is capped")
+        if count not in self.lower:
+            certain = ratio.rule.basis == "accrued"
+            plan = make_plan(capped(ratio.plan.ahead, count), ratio.plan.confidence, certain=certain)
+            self.lower[count] = Outlook(RatioPlan(ratio.rule, ratio.ledger, plan), None)
+        return self.lower[count]
+
+    def change(self, situation: Situation, path: Sequence[float], draws: int, *, reserve: bool = False) -> Array:
+        """Return the change of cash, or of the `reserve`, up to each draw ahead, shape (samples, draws)."""
         ahead = self.roll(situation, path, draws)
         if ahead is None:
             raise ValueError("cash is looked at under a plan")
-        return ahead.margin.cumsum(axis=1)
+        return np.asarray((ahead.counted - ahead.prizes if reserve else ahead.margin).cumsum(axis=1), dtype=np.float64)
 
 
 def _fixed(
@@ -113,22 +163,47 @@ def _fixed(
     for t, jackpot in enumerate(then[: len(ahead.dates) - 1], start=1):
         stage, sales = ahead.stages[ahead.now + t], sales_at(ahead, t, jackpot)[:, None]
         price = market.price_on(ahead.dates[t].date())
-        law = draw_law(market, price, sales, np.array([max(jackpot, pools[t])]), pools[t])
-        increment = law.margin if rule is None else surplus(rule, law.counted(rule.contribution), law.sales)
+        law = draw_law(market, price, sales, np.array([max(jackpot, pools[t].held)]), *pools[t])
+        counted = law.counted(None if rule is None else rule.contribution)
+        increment = law.margin - ahead.due_at(t) if rule is None else surplus(rule, counted, law.sales)
         increment = increment * float(np.any(stage.increment))
-        fixed.append(replace(stage, increment=increment, chance=law.chance, reward=law.value))
+        fixed.append(replace(stage, increment=increment, chance=law.chance, reward=law.value, allowed=None))
     return fixed
 
 
 def law_now(situation: Situation, jackpots: Array) -> DrawLaw:
     """Return the law of this draw at each jackpot."""
     sales = situation.sample_sales(jackpots)[:, 0, :]
-    return draw_law(situation.market, situation.price, sales, jackpots, situation.pool)
+    must = float(situation.must_be_won)
+    return draw_law(situation.market, situation.price, sales, jackpots, situation.pool, must)
+
+
+@dataclass(frozen=True)
+class Purse:
+    """A sum with a floor under it that is promised after every draw: the cash, or the `reserve` of a rule.
+
+    `room` is what it holds over its floor now, `past` what each draw of the named period so far has added, NaN where
+    that is not known; `horizon` is how many draws after the period it is looked at. In units of currency.
+    """
+
+    room: float
+    confidence: float
+    horizon: int
+    time: Timeline
+    past: Array
+    reserve: schema.Contribution | None = None
+
+
+def cash_purse(situation: Situation, cash_now: float, rule: schema.Cash) -> Purse:
+    """Return the cash as what is promised."""
+    time = cash_timeline(situation, rule)
+    past = draw_margins(situation, time.past)
+    return Purse(cash_now - rule.floor, rule.confidence, rule.horizon_draws, time, past)
 
 
 @dataclass(frozen=True)
 class CashPromise:
-    """What is left of the promise on cash: joint over a named period, of which `left` draws are to come.
+    """What is left of a promise on cash or the reserve: joint over a named period, of which `left` draws are to come.
 
     `plan` keeps it from the period's start, as if cash were all that is promised. `kept` is its chance from here on,
     after the luck so far, and `later` that of the next period: what any other plan is held to, and `asked` that below
@@ -147,34 +222,41 @@ class CashPromise:
 def cash_promise(
     situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, jackpots: Array
 ) -> CashPromise:
-    """Return what is left of the promise on cash; the cash at its start is that of now less what the draws left.
+    """Return what is left of the promise on cash."""
+    return floor_promise(situation, outlook, cash_purse(situation, cash_now, rule), jackpots)
+
+
+def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots: Array) -> CashPromise:
+    """Return what is left of a promise; what was held at its start is what is held now less what the draws left.
 
     There is no plan where the payout ratio's never comes near the floor.
     """
-    time, x = cash_timeline(situation, rule), cash_now - rule.floor
-    past = draw_margins(situation, time.past)
+    time, x, past = purse.time, purse.room, purse.past
     spent = not np.isnan(past).any()
     if not spent:
         time = replace(time, past=0, tested=time.tested[time.past :], last=time.last[time.past :])
     if outlook.ratio is not None:
         typical = (float(jackpots[len(jackpots) // 2]),)
-        if x + outlook.change(situation, typical, time.left + rule.horizon_draws).min() >= 0:
-            return CashPromise(time.left, None, rule.confidence, rule.confidence, rule.confidence, spent)
-    ahead = cash_ahead(situation, x - float(past.sum()) if spent else x, x, time, jackpots)
-    plan = make_plan(ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER), rule.confidence)
+        reserve = purse.reserve is not None
+        if x + outlook.lowest(situation, typical, time.left + purse.horizon, reserve=reserve).min() >= 0:
+            return CashPromise(time.left, None, purse.confidence, purse.confidence, purse.confidence, spent)
+    key = time.past, purse.reserve is not None
+    if key not in outlook.purses:
+        known = None if outlook.ratio is None else outlook.ratio.plan.ahead
+        outlook.purses[key] = cash_ahead(situation, 0.0, 0.0, time, jackpots, purse.reserve, known)
+    ahead = replace(outlook.purses[key], x_start=x - float(past.sum()) if spent else x, x_now=x)
+    plan = make_plan(ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER), purse.confidence)
     kept, later = float(plan.worth.kept[0]), float(plan.worth.later[0])
     if plan.restoring or time.past == 0:
-        kept = rule.confidence
+        kept = purse.confidence
     elif plan.multiplier == 0.0:
-        kept = min(kept, rule.confidence)
-    least, after = min(kept, rule.confidence), min(later, rule.confidence)
+        kept = min(kept, purse.confidence)
+    least, after = min(kept, purse.confidence), min(later, purse.confidence)
     return CashPromise(time.left, plan, kept, least, after, spent)
 
 
-def with_cash(
-    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, promise: CashPromise, jackpots: Array
-) -> Outlook:
-    """Return the outlook with a plan that keeps the floor under the cash.
+def with_floor(situation: Situation, outlook: Outlook, purse: Purse, promise: CashPromise, jackpots: Array) -> Outlook:
+    """Return the outlook with a plan that keeps the floor under the cash, or under the reserve.
 
     Where the payout ratio has a plan and cash would not last under it, there are two ways to make it last, judged by
     rollouts with common random numbers. For prizes really paid that are tested at the year's end, the plan keeps cash
@@ -194,33 +276,40 @@ def with_cash(
         return plan.restoring <= ratio.plan.restoring and float(now.later[0]) >= least
 
     def lasts(one: Outlook, least: float) -> bool:
-        few, draws = jackpots[[0, len(jackpots) // 2]], promise.left + rule.horizon_draws
-        paths = [cash_now - rule.floor + one.change(situation, (float(jackpot),), draws) for jackpot in few]
-        now = max(float((cash[:, : promise.left].min(axis=1) >= 0).mean()) for cash in paths)
-        then = max(float((cash[:, promise.left :].min(axis=1, initial=np.inf) >= 0).mean()) for cash in paths)
+        reserve, few = purse.reserve is not None, jackpots[[0, len(jackpots) // 2]]
+        lows = [
+            one.lowest_in_parts(situation, (float(jackpot),), promise.left, purse.horizon, reserve=reserve)
+            for jackpot in few
+        ]
+        now, then = (max(float((purse.room + low >= 0).mean()) for low in part) for part in zip(*lows, strict=True))
         return now >= least and then >= promise.later
 
     year = ratio.rule.tested == "year_end" and ratio.rule.basis == "realised" and ratio.rule.ceiling is None
+    year = year and purse.reserve is None
+    tried: dict[float, Outlook] = {}
+    near = ratio.plan
     for least in dict.fromkeys((promise.kept, promise.asked)):
         if lasts(outlook, least):
             return outlook
         for buffer in _BUFFERS if year else ():
-            room = (1 - buffer) * (cash_now - rule.floor)
-            ahead = cash_limited(situation, outlook, ratio, room, promise.left + rule.horizon_draws)
-            one = RatioPlan(ratio.rule, ratio.ledger, make_plan(ahead, ratio.plan.confidence))
-            if keeps_ratio(one.plan) and lasts(Outlook(one, None), least):
-                return Outlook(one, None)
-        low, high, best = 0, len(jackpots), outlook
+            if buffer not in tried:
+                room = (1 - buffer) * purse.room
+                near = replan(cash_limited(situation, outlook, ratio, room, promise.left + purse.horizon), near)
+                tried[buffer] = Outlook(RatioPlan(ratio.rule, ratio.ledger, near), None)
+            limited = tried[buffer]
+            if limited.plan is None or not keeps_ratio(limited.plan):
+                break
+            if lasts(limited, least):
+                return limited
+        low, high, best = 0, len(ratio.plan.ahead.jackpots), outlook
         while high - low > 1:
             count = (low + high) // 2
-            certain = ratio.rule.basis == "accrued"
-            plan = make_plan(capped(ratio.plan.ahead, count), ratio.plan.confidence, certain=certain)
-            other = Outlook(RatioPlan(ratio.rule, ratio.ledger, plan), None)
-            if not lasts(other, least):
+            other = outlook.capped(count)
+            if other.plan is None or not lasts(other, least):
                 high = count
             else:
                 low = count
-                if keeps_ratio(plan):
+                if keeps_ratio(other.plan):
                     best = other
         if best is not outlook:
             return best
@@ -249,10 +338,8 @@ def cash_limited(situation: Situation, outlook: Outlook, ratio: RatioPlan, room:
     return replace(ahead, stages=tuple(stages), fineness=_COARSER)
 
 
-def chance_of_floor(
-    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, draws: int
-) -> Callable[[Array], Array]:
-    """Return what gives the chance of cash at or above its floor after each of the next draws, at each jackpot.
+def chance_of_floor(situation: Situation, outlook: Outlook, purse: Purse) -> Callable[[Array], Array]:
+    """Return what gives the chance of no draw left in the period going below the floor, at each jackpot.
 
     It is the highest attainable where cash alone is planned for, and that of the payout ratio's plan otherwise.
     """
@@ -261,8 +348,9 @@ def chance_of_floor(
         if outlook.ratio is None:
             look = outlook.look(situation, jackpots)
             return np.ones(len(jackpots)) if look is None else look.attainable
-        lowest = [cash_now + outlook.lowest(situation, (float(one),), draws) for one in jackpots]
-        return np.array([float((cash >= rule.floor).mean()) for cash in lowest])
+        reserve, draws = purse.reserve is not None, purse.time.left
+        lowest = [outlook.lowest(situation, (float(one),), draws, reserve=reserve) for one in jackpots]
+        return np.array([float((purse.room + one >= 0).mean()) for one in lowest])
 
     return chance
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from ..market.schema import PayoutRatio
 from ..records import ConstraintState
-from .cash_floor import Outlook, RatioPlan, cash_promise, chance_of_floor, law_now, with_cash
+from .cash_floor import Outlook, RatioPlan, cash_purse, chance_of_floor, floor_promise, law_now, with_floor
 from .grid import StepGrid
 from .payout_ratio import Timeline, cash_timeline, ledger_of, surplus, timeline
 from .plan import candidates, make_plan, ratio_ahead
+from .pool_plan import make_pool_plan
 from .promise import ROUNDING, Mask, Promise, Side
+from .reserve import reserve_purse
 from .situation import Array, Situation
 
 _CHEAP_NODES = 1001
@@ -87,7 +89,10 @@ def constraints_of(situation: Situation, grid: StepGrid, known: Outlook | None =
     unchecked: list[ConstraintState] = []
     warnings: list[str] = []
     planned = _ratio(situation, grid, known, promises, unchecked, warnings)
+    planned = _reserve(situation, grid, planned, known, promises, unchecked)
     outlook = _cash(situation, grid, planned, promises, unchecked, warnings)
+    if outlook.plan is None and outlook.pool is None and situation.market.decision.pool == "planned":
+        outlook = planned = replace(outlook, pool=make_pool_plan(situation, grid))
     words = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
     return Constraints(
         _bounds(situation, grid), tuple(promises), tuple(unchecked), (*words, *warnings), outlook, planned
@@ -160,8 +165,39 @@ def _ratio(
                 unchecked.append(_unchecked(name, text, ledger.unknown, limit))
                 continue
             chance = _attainable(situation, ratio)
-            promises.append(Promise(name, text, ratio.plan.promised, chance, grid, _CHEAP_NODES, limit, side))
+            asked = ratio.plan.promised if ratio.from_here(situation) >= ratio.plan.promised else rule.confidence
+            promises.append(Promise(name, text, asked, chance, grid, _CHEAP_NODES, limit, side))
     return Outlook(ratio, None) if known is None else known
+
+
+def _reserve(
+    situation: Situation,
+    grid: StepGrid,
+    outlook: Outlook,
+    known: Outlook | None,
+    promises: list[Promise],
+    unchecked: list[ConstraintState],
+) -> Outlook:
+    """Add what the prize reserve asks for, and return the outlook that keeps it; a `known` one does already."""
+    rule = situation.market.regulation.payout_ratio
+    reserve = None if rule is None or rule.contribution is None else rule.contribution.reserve
+    if rule is None or reserve is None:
+        return outlook
+    purse = reserve_purse(situation, rule, reserve)
+    text = (
+        f"the prize reserve stays at or above {money(situation, reserve.floor)} after each draw left in the named "
+        f"period under the plan, with {reserve.confidence:.1%} confidence"
+    )
+    if isinstance(purse, str):
+        unchecked.append(_unchecked("reserve_floor", text, purse, None))
+        return outlook
+    nodes = _nodes(situation, grid)
+    promise = floor_promise(situation, outlook, purse, nodes)
+    if known is None:
+        outlook = with_floor(situation, outlook, purse, promise, nodes)
+    chance = chance_of_floor(situation, outlook, purse)
+    promises.append(Promise("reserve_floor", text, promise.asked, chance, grid, _DEAR_NODES))
+    return outlook
 
 
 def _cash(
@@ -186,10 +222,11 @@ def _cash(
         if situation.cash_now is None:
             unchecked.append(_unchecked("cash_floor", text, "no cash figures were given", None))
         else:
-            nodes = _nodes(situation, grid)
-            promise = cash_promise(situation, outlook, situation.cash_now, cash, nodes)
-            outlook = with_cash(situation, outlook, situation.cash_now, cash, promise, nodes)
-            chance = chance_of_floor(situation, outlook, situation.cash_now, cash, left)
+            nodes = _nodes(situation, grid) if outlook.ratio is None else outlook.ratio.plan.ahead.jackpots
+            purse = cash_purse(situation, situation.cash_now, cash)
+            promise = floor_promise(situation, outlook, purse, nodes)
+            outlook = with_floor(situation, outlook, purse, promise, nodes)
+            chance = chance_of_floor(situation, outlook, purse)
             asked = cash.confidence if outlook.ratio is None else promise.asked
             promises.append(Promise("cash_floor", text, asked, chance, grid, _DEAR_NODES))
             if not promise.spent:
@@ -203,9 +240,26 @@ def _cash(
 def _nodes(situation: Situation, grid: StepGrid) -> Array:
     """Return the jackpots that later draws choose from."""
     rule = situation.market.regulation.payout_ratio
+    nodes = np.union1d(candidates(grid), _steps_away(situation, grid))
     if rule is None or rule.contribution is None:
-        return candidates(grid)
-    return np.union1d(candidates(grid), _steady(situation, rule, grid))
+        return nodes
+    return np.union1d(nodes, _steady(situation, rule, grid))
+
+
+def _steps_away(situation: Situation, grid: StepGrid) -> Array:
+    """Return the last jackpot, and those that 1, 2, 4, ... of the largest change lead to; none where there is none."""
+    change, last = situation.market.jackpot.largest_change, situation.last_jackpot
+    if change is None:
+        return np.empty(0)
+    first, end = min(grid.pool, grid.last), grid.last
+    count = int(np.log2(max((end - first) * grid.step / change, 1.0))) + 1
+    away = change * 2.0 ** np.arange(count)
+    index = [
+        grid.nearest(last),
+        *(grid.at_least(last - one) for one in away),
+        *(grid.at_most(last + one) for one in away),
+    ]
+    return grid.jackpots(np.unique(np.clip(index, first, end)))
 
 
 def _steady(situation: Situation, rule: PayoutRatio, grid: StepGrid) -> Array:

@@ -64,7 +64,7 @@ def attainable(situation: Situation, ratio: RatioPlan, jackpot: float) -> tuple[
         Attainable(
             constraint="payout_ratio",
             promised=plan.confidence,
-            from_here=plan.attainable,
+            from_here=ratio.from_here(situation),
             from_period_start=plan.attainable_at_start,
             under_plan=float(look.kept[0]),
             value_share=worth / ahead.free_value if ahead.free_value else 1.0,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..market.schema import JackpotRange
 from .situation import Array, Situation
 
 Index = npt.NDArray[np.int64]
@@ -54,6 +55,15 @@ class StepGrid:
         low, high = self.jackpots([first, last])
         ratio = (np.geomspace(low, high, count // 2) - self.start) / self.step
         return np.unique(np.clip(np.rint(np.concatenate([even, ratio])), first, last).astype(np.int64))
+
+
+def within_reach(bounds: JackpotRange, previous: Array, wanted: Array) -> Array:
+    """Return the jackpots on the step grid nearest to those `wanted` that the largest change lets follow `previous`."""
+    if bounds.largest_change is None:
+        return wanted
+    low, high = ((previous + side * bounds.largest_change - bounds.start) / bounds.step for side in (-1, 1))
+    first, last = np.ceil(low - _ROUNDING), np.floor(high + _ROUNDING)
+    return np.asarray(np.clip(wanted, bounds.start + first * bounds.step, bounds.start + last * bounds.step))
 
 
 def step_grid(situation: Situation) -> StepGrid:

@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..game.insurance import retained
 from ..game.moments import DrawMoments
+from ..game.rollover import pool_draw
 from ..game.winners import group_rate, variance_over_mean
-from ..market.schema import Game
+from ..market.schema import Game, Market
 from .draw_law import log_normal
-from .situation import Array, Situation
+from .situation import Array, Mask, Situation
 
 _RUNGS = 65
 _SMALLEST_CHANCE = 1e-18
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What draws came to, arrays of one shape, in units of currency.
+
+    `prizes` are those that the realised payout ratio counts, `expected_jackpot` the expected ones of the jackpot;
+    `paid` is what the draw costs the operator in the end for prizes, insurance and into the pool, of it `secondary`
+    prizes; `pool` what the rollover pool holds after it, and `emptied` whether that was paid out.
+    """
+
+    prizes: Array
+    expected_jackpot: Array
+    paid: Array
+    secondary: Array
+    pool: Array
+    emptied: Mask
+
+
 def settle(
-    game: Game, price: float, sales: Array, announced: Array, moments: DrawMoments, uniform: Array, normal: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Return sales, prizes, expected jackpot prizes, and what the operator pays for prizes and into the pool.
+    market: Market,
+    price: float,
+    sales: Array,
+    announced: Array,
+    pool: Array,
+    must_be_won: Mask,
+    moments: DrawMoments,
+    uniform: Array,
+    normal: Array,
+) -> Settled:
+    """Return what draws come to, from their `moments`.
 
     A uniform a draw decides on the winners by the inverse of their distribution, a normal on the secondary prizes:
     the difference between two jackpots is then one of the jackpots, not of luck. Arrays of one shape.
     """
     secondary = log_normal(moments.secondary_prizes, moments.secondary_prizes_variance, normal)
+    game, won = market.game, uniform < moments.win_probability
+    emptied, rolled_down, pool_after = won, np.zeros_like(sales), np.where(won, 0.0, pool + moments.pool_contribution)
     if game.payout == "per_winner":
-        jackpot = cost = _winners(game, moments, sales / price / game.jackpot_odds_one_in, uniform) * announced
+        jackpot = _winners(game, moments, sales / price / game.jackpot_odds_one_in, uniform) * announced
+        cost = retained(market.insurance, jackpot)
+    elif game.pool is not None and (game.must_be_won is not None or game.pool.cap is not None):
+        drawn, emptied = pool_draw(game.pool, sales, announced, pool), won | must_be_won
+        jackpot, cost = (
+            np.where(won, drawn.jackpot, 0.0),
+            np.where(emptied, retained(market.insurance, drawn.top_up), 0.0),
+        )
+        rolled_down = np.where(emptied & ~won, drawn.jackpot, 0.0) + drawn.spilled
+        pool_after = np.where(emptied, 0.0, drawn.carried)
     else:
-        won = uniform < moments.win_probability
         share = np.divide(won, moments.win_probability, out=np.zeros_like(sales), where=won)
         jackpot, cost = moments.jackpot_prizes * share, moments.jackpot_cost * share
-    return sales, jackpot + secondary, moments.jackpot_prizes, cost + secondary + moments.pool_contribution
+    paid = cost + secondary * market.secondary_cost_share + moments.pool_contribution + moments.insurance_premium
+    prizes = jackpot + secondary * market.secondary_counted_share + rolled_down
+    return Settled(prizes, moments.jackpot_prizes + moments.rolled_down, paid, secondary, pool_after, emptied)
 
 
 def _winners(game: Game, moments: DrawMoments, mean: Array, uniform: Array) -> Array:

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..game.moments import draw_moments
+from ..game.rollover import must_be_won
 from ..market.calendar import draw_dates
 from ..market.schema import Cash, PayoutRatio
+from .claims import due_ahead, paid_at_once
 from .draw_law import accrues
-from .situation import Array, Situation
+from .situation import Array, Situation, rollovers_before
 
 Mask = npt.NDArray[np.bool_]
 
@@ -64,16 +66,31 @@ class Timeline:
 
 
 def draw_margins(situation: Situation, count: int) -> Array:
-    """Return what each of the last `count` draws left the operator, NaN where the prizes paid are not known."""
+    """Return what each of the last `count` draws left in the cash, NaN where the prizes paid are not known."""
     market, draws = situation.market, situation.draws
-    sales, paid = (draws[name].to_numpy(dtype=np.float64) for name in ("sales", "jackpot_paid"))
+    sales, paid, secondary = (
+        draws[name].to_numpy(dtype=np.float64) for name in ("sales", "jackpot_paid", "secondary_paid")
+    )
     into = np.zeros(len(draws))
     if market.game.pool is not None:
         into = market.game.pool.share_of_sales * sales
         held = draws["pool"].shift(1).to_numpy(dtype=np.float64)
-        paid = np.where(paid > 0, np.maximum(paid - held - into, 0.0), paid)
+        if market.game.must_be_won is None and market.game.pool.cap is None:
+            paid = np.where(paid > 0, np.maximum(paid - held - into, 0.0), paid)
+        else:
+            # What rolled down stands among secondary prizes, and came out of the pool.
+            out = held + into - draws["pool"].to_numpy(dtype=np.float64)
+            out = np.where(out > 1e-9 * (held + into), out, 0.0)
+            down = np.minimum(np.maximum(out - paid, 0.0), secondary)
+            paid, secondary = np.maximum(paid - out, 0.0), secondary - down
     kept = sales * (1.0 - market.costs.share_of_sales) - market.costs.fixed_per_draw
-    left = kept - paid - into - draws["secondary_paid"].to_numpy(dtype=np.float64)
+    if market.insurance is not None:
+        paid = np.minimum(paid, market.insurance.excess)
+        kept = kept - _past_moments(situation, draws, "insurance_premium")
+    if market.unclaimed is not None:
+        secondary = secondary * paid_at_once(market.unclaimed)
+        kept = kept - due_ahead(situation, pd.DatetimeIndex([]), np.zeros(0), len(draws))
+    left = kept - paid - into - secondary
     return np.asarray(left[len(left) - count :], dtype=np.float64)
 
 
@@ -85,9 +102,10 @@ def ledger_of(situation: Situation, rule: PayoutRatio, needed: int) -> Ledger:
     if rule.contribution is not None:
         expected = np.zeros(len(draws))
         if rule.contribution.expected_jackpot:
-            expected = _expected_jackpots(situation, draws)
+            expected = _past_moments(situation, draws, "jackpot_prizes", "rolled_down")
         return Ledger(accrues(rule.contribution, sales, expected), sales, "", missing)
-    paid = (draws["jackpot_paid"] + draws["secondary_paid"]).to_numpy(dtype=np.float64)
+    counted = draws["secondary_paid"] * situation.market.secondary_counted_share
+    paid = (draws["jackpot_paid"] + counted).to_numpy(dtype=np.float64)
     gap = np.isnan(paid)
     counts = gap[len(gap) - min(needed, len(gap)) :]
     unknown = ""
@@ -131,7 +149,16 @@ def cash_timeline(situation: Situation, cash: Cash) -> Timeline:
     if cash.period_starts is not None or ratio is None:
         first, left = _period(situation, cash.period_starts, cash.horizon_draws, "12-31")
     else:
-        first, left = _period(situation, ratio.period_starts, ratio.period_draws, ratio.year_end)
+        return reserve_timeline(situation, ratio)
+    return _every_draw(situation, first, left)
+
+
+def reserve_timeline(situation: Situation, rule: PayoutRatio) -> Timeline:
+    """Return the same for what is tested after every draw of the payout ratio's period, whenever the ratio is."""
+    return _every_draw(situation, *_period(situation, rule.period_starts, rule.period_draws, rule.year_end))
+
+
+def _every_draw(situation: Situation, first: pd.Timestamp, left: pd.DatetimeIndex) -> Timeline:
     past, last, days = _draws_ahead(situation, first, left)
     every = np.ones(len(last), dtype=bool)
     return Timeline(past, every, last, every, days)
@@ -177,13 +204,18 @@ def _year_end(month_day: str, year: int) -> dt.date:
     return dt.date(year, month, min(day, calendar.monthrange(year, month)[1]))
 
 
-def _expected_jackpots(situation: Situation, counted: pd.DataFrame) -> Array:
-    """Return the expected jackpot prizes of past draws at their announced jackpot and their sales."""
+def _past_moments(situation: Situation, counted: pd.DataFrame, *names: str) -> Array:
+    """Return the sum of some moments of past draws, of `DrawMoments`, at their announced jackpots and their sales."""
+    market = situation.market
     before = situation.draws["pool"].shift(1).loc[counted.index].fillna(0.0).to_numpy(dtype=np.float64)
-    prices = [situation.market.price_on(date.date()) for date in counted["draw_date"]]
+    prices = [market.price_on(date.date()) for date in counted["draw_date"]]
     sales, jackpots = counted["sales"].to_numpy(dtype=np.float64), counted["jackpot"].to_numpy(dtype=np.float64)
+    rollovers = rollovers_before(market, counted)[:-1]
+    days = [date.date() for date in counted["draw_date"]]
+    must = np.array([must_be_won(market, day, count) for day, count in zip(days, rollovers, strict=True)], dtype=bool)
     result = np.empty(len(counted))
     for price in sorted(set(prices)):
         at = np.array([one == price for one in prices])
-        result[at] = draw_moments(situation.market, price, sales[at], jackpots[at], before[at]).jackpot_prizes
+        moments = draw_moments(market, price, sales[at], jackpots[at], before[at], must[at])
+        result[at] = sum(getattr(moments, name) for name in names)
     return result

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..market.schema import PayoutRatio
+from ..game.rollover import must_be_won
+from ..market.schema import Contribution, PayoutRatio
+from .claims import due_ahead
 from .draw_law import DrawLaw, draw_law
 from .grid import StepGrid
 from .payout_ratio import Ledger, Timeline, surplus
@@ -78,6 +81,15 @@ class Ahead:
     """Whether wins move the sum: not where contributions are counted."""
     fineness: float = 1.0
     """Of the grid of x: less is coarser and faster."""
+    largest_change: float = np.inf
+    """From one draw's jackpot to the next's; stages allow what is in reach of the last jackpot (`reachable`)."""
+
+    due: tuple[float, ...] = ()
+    """What falls due of earlier draws' prizes at each stage, where x is cash and any does; in `stages` already."""
+
+    def due_at(self, draw: int) -> float:
+        """Return what falls due at a draw, this one being 0."""
+        return self.due[self.now + draw] if self.due else 0.0
 
     @cached_property
     def programme(self) -> Programme:
@@ -87,7 +99,7 @@ class Ahead:
     @property
     def free_value(self) -> float:
         """The most that the draws ahead are worth without any promise."""
-        return float(sum(stage.reward.max() for stage in self.stages[self.now :]))
+        return float(sum(stage.highest_reward for stage in self.stages[self.now :]))
 
     @property
     def unit(self) -> float:
@@ -249,25 +261,45 @@ def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
 
 
 def laws_ahead(situation: Situation, sales: Array, jackpots: Array, dates: pd.DatetimeIndex) -> tuple[DrawLaw, ...]:
-    """Return the law of each draw ahead from its samples; a rollover pool is taken at its expectation."""
+    """Return the law of each draw ahead from its samples; a rollover pool is taken at its expectation.
+
+    So is whether a draw must be won.
+    """
     market, sales = situation.market, sales[:_MOST_SAMPLES]
     pools = pools_ahead(situation, sales, dates)
     return tuple(
-        draw_law(market, market.price_on(date.date()), sales[:, t, :], jackpots, pools[t])
+        draw_law(market, market.price_on(date.date()), sales[:, t, :], jackpots, *pools[t])
         for t, date in enumerate(dates)
     )
 
 
-def pools_ahead(situation: Situation, sales: Array, dates: pd.DatetimeIndex) -> list[float]:
+class PoolAhead(NamedTuple):
+    """What a rollover pool is expected to hold before a draw, and the probability that the draw must be won."""
+
+    held: float
+    must_be_won: float
+
+
+def pools_ahead(situation: Situation, sales: Array, dates: pd.DatetimeIndex) -> list[PoolAhead]:
     """Return what the rollover pool is expected to hold before each draw, at the sales of the middle jackpot."""
     market, pool, pools = situation.market, situation.pool, []
+    rule = market.game.must_be_won
+    most = 0 if rule is None or rule.after_rollovers is None else rule.after_rollovers
+    counts = np.arange(most + 1, dtype=np.float64)
+    chance = (counts == min(situation.rollovers, most)).astype(np.float64)
     for t, date in enumerate(dates):
-        pools.append(pool)
+        must = must_be_won(market, date.date(), counts)
+        pools.append(PoolAhead(pool, float(chance @ must)))
         if market.game.pool is not None:
             typical = sales[:_MOST_SAMPLES, t, sales.shape[2] // 2]
             tickets = typical / market.price_on(date.date())
             nobody = np.exp(-market.game.conscious_selection * tickets / market.game.jackpot_odds_one_in)
-            pool = float(((pool + market.game.pool.share_of_sales * typical) * nobody).mean())
+            held = pool + market.game.pool.share_of_sales * typical
+            held = held if market.game.pool.cap is None else np.minimum(held, market.game.pool.cap)
+            pool = float((held * nobody).mean()) * (1.0 - pools[-1].must_be_won)
+            if most:
+                on = np.where(must, 0.0, chance) * float(nobody.mean())
+                chance = np.concatenate([[1.0 - on.sum()], on[:-1]])
     return pools
 
 
@@ -312,25 +344,82 @@ def ratio_ahead(
     else:
         x_start = float(history[max(first - window, 0) : first].sum())
         x_now = float(history[max(len(history) - window, 0) :].sum())
-    return Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, rule.basis == "realised")
+    ahead = Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, rule.basis == "realised")
+    return reachable(situation, ahead)
 
 
-def cash_ahead(situation: Situation, x_start: float, x_now: float, time: Timeline, jackpots: Array) -> Ahead:
-    """Return the draws ahead as the cash sees them: x is the cash over its floor, tested after each draw."""
-    sales = situation.sample_sales(jackpots, time.dates)
-    laws = laws_ahead(situation, sales, jackpots, time.dates)
-    stages = []
+def cash_ahead(
+    situation: Situation,
+    x_start: float,
+    x_now: float,
+    time: Timeline,
+    jackpots: Array,
+    reserve: Contribution | None = None,
+    known: Ahead | None = None,
+) -> Ahead:
+    """Return the draws ahead as the cash sees them: x is the cash over its floor, tested after each draw.
+
+    With the rule of a `reserve`, x is what that holds over its own floor. Laws are taken from what is `known` already,
+    if it covers the same draws and jackpots.
+    """
+    if known is not None and known.dates.equals(time.dates) and np.array_equal(known.jackpots, jackpots):
+        sales, laws = known.sales, known.laws
+    else:
+        sales = situation.sample_sales(jackpots, time.dates)
+        laws = laws_ahead(situation, sales, jackpots, time.dates)
+    stages, due = [], _due(situation, sales, time) if reserve is None else ()
     for i, last in enumerate(time.last):
         law = laws[max(i - time.past, 0)]
-        stages.append(Stage(law.margin, law.chance, law.value, 0.0, last=bool(last)))
-    return Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now)
+        increment = law.margin - (due[i] if due else 0.0) if reserve is None else law.counted(reserve) - law.prizes
+        stages.append(Stage(increment, law.chance, law.value, 0.0, last=bool(last)))
+    ahead = Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, due=due)
+    return reachable(situation, ahead)
+
+
+def _due(situation: Situation, sales: Array, time: Timeline) -> tuple[float, ...]:
+    """Return what falls due at each draw: of draws ahead what is expected at the sales of the middle jackpot."""
+    market = situation.market
+    if market.unclaimed is None:
+        return ()
+    share = [market.expected_secondary_share(market.price_on(date.date())) for date in time.dates]
+    secondary = sales[:, :, sales.shape[2] // 2].mean(axis=0) * share
+    return tuple(due_ahead(situation, time.dates, secondary, time.past).tolist())
+
+
+def reachable(situation: Situation, ahead: Ahead) -> Ahead:
+    """Return the draws ahead with the candidates alone that the largest change lets be announced by each of them.
+
+    After k draws those are within k largest changes of the last jackpot, by whatever path: a relaxation, since the
+    programme does not know the jackpot before. Where no candidate is, the nearest may be announced.
+    """
+    change = situation.market.jackpot.largest_change
+    if change is None:
+        return ahead
+    stages = list(ahead.stages)
+    distance = np.abs(ahead.jackpots - situation.last_jackpot)
+    for i in range(ahead.now, len(stages)):
+        reach = (i + 1 - ahead.now) * change * (1 + _ROUNDING)
+        stages[i] = replace(stages[i], allowed=distance <= max(reach, float(distance.min())))
+    return replace(ahead, stages=tuple(stages), largest_change=change)
 
 
 def capped(ahead: Ahead, count: int) -> Ahead:
     """Return the draws ahead with the lowest `count` candidate jackpots alone, at every draw but this one."""
     few = slice(0, count)
+
+    def allowed(stage: Stage) -> Mask | None:
+        if stage.allowed is None or stage.allowed[few].any():
+            return None if stage.allowed is None else stage.allowed[few]
+        return np.asarray(np.arange(count) == count - 1, dtype=bool)
+
     stages = tuple(
-        replace(stage, increment=stage.increment[:, few], chance=stage.chance[:, few], reward=stage.reward[few])
+        replace(
+            stage,
+            increment=stage.increment[:, few],
+            chance=stage.chance[:, few],
+            reward=stage.reward[few],
+            allowed=allowed(stage),
+        )
         for stage in ahead.stages
     )
     return replace(ahead, jackpots=ahead.jackpots[few], sales=ahead.sales[:, :, few], stages=stages)
@@ -357,7 +446,8 @@ def make_plan(ahead: Ahead, confidence: float, *, certain: bool = False, restore
     """
     programme = ahead.programme
     stage = ahead.stages[ahead.now]
-    attainable = float(look_ahead(ahead, stage.chance, stage.increment).attainable.max())
+    reached = look_ahead(ahead, stage.chance, stage.increment).attainable
+    attainable = float((reached if stage.allowed is None else reached[stage.allowed]).max())
     at_start = float(programme.cells.read(programme.attainable[0, 0], np.array([ahead.x_start]))[0])
     promised = max(confidence, _CERTAIN) if certain and attainable >= _CERTAIN else confidence
     end, draws = ahead.period_end, len(ahead.stages)

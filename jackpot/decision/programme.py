@@ -8,8 +8,10 @@ x: linear interpolation between cells, and a cell that a limit cuts counts by it
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +19,12 @@ import numpy.typing as npt
 from .situation import Array
 
 Actions = npt.NDArray[np.int16]
+Mask = npt.NDArray[np.bool_]
 
 _NEXT_PERIOD = 0.01
 _EACH_TEST = 0.001
 _LEAST_CHANCE = 1e-9
+_FEW_SHIFTS = 8
 _TIE = 1e-9
 
 
@@ -31,7 +35,8 @@ class Stage:
     `increment` and `chance` have shape (outcomes, jackpots), `reward` (jackpots,). After the draw x becomes
     decay * x + increment - drop, where `drop`, one number or one a row, leaves the window as the ledger has it, and
     1 - `decay` is the share of x that leaves it where that is not decided yet. It is kept where low <= x <= high;
-    `last` ends a named period; `resets` says that the sum begins anew after it.
+    `last` ends a named period; `resets` says that the sum begins anew after it. `allowed` (jackpots,) are the
+    candidates that may be announced, None: all.
     """
 
     increment: Array
@@ -43,6 +48,12 @@ class Stage:
     decay: float = 1.0
     last: bool = False
     resets: bool = False
+    allowed: Mask | None = None
+
+    @property
+    def highest_reward(self) -> float:
+        """The most that a jackpot which may be announced is worth."""
+        return float(self.reward.max() if self.allowed is None else self.reward[self.allowed].max())
 
     @property
     def tested(self) -> bool:
@@ -156,7 +167,7 @@ class Programme:
                 value = value + self.test_weight * share
             both = np.concatenate([np.broadcast_to(one, shape[1:]) for one in (value, chance)])
             spread = _before(stage, self.cells, _convolve(both, self._kernels[t]))
-            values, chances = spread[:, :rows], spread[:, rows:]
+            values, chances = _allowed(stage, spread[:, :rows]), _allowed(stage, spread[:, rows:])
             if rows == 1:
                 self._known[t] = chances.copy()
             best = values.max(axis=0)
@@ -228,6 +239,7 @@ class Programme:
             tables = [spread[:, rows * i : rows * (i + 1)] for i in range(len(parts))]
             tables[0] = tables[0] + stage.reward[:, None, None]
             objective = tables[0] + weight * tables[1] + (later_weight * tables[2] if tail is not None else 0.0)
+            objective = _allowed(stage, objective)
             if restore:
                 chance = self._chances(begin + t)
                 objective = np.where(chance >= confidence - _TIE, objective, -np.inf)
@@ -256,7 +268,13 @@ class Programme:
         stage = self.stages[t]
         kept = self.score_kept(t + 1, stage)
         after = _after(stage, self.cells, kept) * _share_kept(stage, self.cells)
-        return _before(stage, self.cells, _convolve(np.broadcast_to(after, kept.shape), self._kernels[t]))
+        spread = _convolve(np.broadcast_to(after, kept.shape), self._kernels[t])
+        return _allowed(stage, _before(stage, self.cells, spread))
+
+
+def _allowed(stage: Stage, table: Array) -> Array:
+    """Return a table (jackpots, rows, cells) with nothing to be had from jackpots that may not be announced."""
+    return table if stage.allowed is None else np.where(stage.allowed[:, None, None], table, -np.inf)
 
 
 def _after(stage: Stage, cells: Cells, table: Array, *, clip: bool = True) -> Array:
@@ -293,41 +311,75 @@ def _share_kept(stage: Stage, cells: Cells) -> Array:
 
 @dataclass(frozen=True)
 class _Kernel:
-    offsets: list[list[int]]
-    weights: list[list[float]]
-    below: int
-    above: int
+    """Each jackpot's law over shifts of whole cells, `mass` (jackpots, shifts), the first of them `lowest`."""
+
+    mass: Array
+    lowest: int
+    count: int
+    """Of the cells that are shifted."""
+
+    @property
+    def below(self) -> int:
+        """How many cells below the first are reached."""
+        return max(-self.lowest, 0)
+
+    @property
+    def above(self) -> int:
+        """How many cells above the last are reached."""
+        return max(self.lowest + len(self.mass[0]) - 1, 0)
+
+    @cached_property
+    def offsets(self) -> list[list[tuple[int, float]]]:
+        """Of each jackpot the shifts that it makes and their chances."""
+        return [[(int(k) + self.lowest, float(row[k])) for k in np.flatnonzero(row)] for row in self.mass]
+
+    @cached_property
+    def spectrum(self) -> npt.NDArray[np.complex128] | None:
+        """The conjugate transform of the law, (jackpots, frequencies); None where shift by shift is as fast."""
+        if np.count_nonzero(self.mass) <= _FEW_SHIFTS * len(self.mass):
+            return None
+        start = self.lowest + self.below
+        placed = np.zeros((len(self.mass), start + self.mass.shape[1]))
+        placed[:, start:] = self.mass
+        return np.asarray(np.conj(np.fft.rfft(placed, self.size)), dtype=np.complex128)
+
+    @property
+    def size(self) -> int:
+        """Of the transforms: the next product of 2s and one 3 or 5 that no shift goes round."""
+        least = self.count + self.below + self.above
+        return min(odd << max(math.ceil(math.log2(least / odd)), 0) for odd in (1, 3, 5))
 
 
 def _kernel(stage: Stage, cells: Cells) -> _Kernel:
     """Return each jackpot's increments as shifts of whole cells: linear interpolation, and so exact in the mean."""
     position = stage.increment / cells.width
-    whole = np.floor(position).astype(np.int64)
+    whole = np.floor(position)
     part = position - whole
-    whole = np.clip(whole, -cells.count, cells.count)
-    offsets, weights = [], []
-    for j in range(position.shape[1]):
-        low = int(whole[:, j].min())
-        size = int(whole[:, j].max()) + 2 - low
-        mass = np.bincount(whole[:, j] - low, stage.chance[:, j] * (1.0 - part[:, j]), size)
-        mass += np.bincount(whole[:, j] - low + 1, stage.chance[:, j] * part[:, j], size)
-        some = np.flatnonzero(mass > _LEAST_CHANCE)
-        offsets.append((some + low).tolist())
-        weights.append((mass[some] / mass[some].sum()).tolist())
-    lowest, highest = min(min(one) for one in offsets), max(max(one) for one in offsets)
-    return _Kernel(offsets, weights, max(-lowest, 0), max(highest, 0))
+    shift = np.clip(whole, -cells.count, cells.count).astype(np.int64)
+    lowest, jackpots = int(shift.min()), position.shape[1]
+    size = int(shift.max()) + 2 - lowest
+    place = (shift - lowest + size * np.arange(jackpots)).ravel()
+    mass = np.bincount(place, (stage.chance * (1.0 - part)).ravel(), jackpots * size)
+    mass += np.bincount(place + 1, (stage.chance * part).ravel(), jackpots * size)
+    mass = np.where(mass > _LEAST_CHANCE, mass, 0.0).reshape(jackpots, size)
+    return _Kernel(mass / mass.sum(axis=1, keepdims=True), lowest, cells.count)
 
 
 def _convolve(table: Array, kernel: _Kernel) -> Array:
     """Return the expectation over the increment, shape (jackpots, rows, cells); beyond its ends a table is level."""
     rows, count = table.shape
-    padded = np.pad(table, ((0, 0), (kernel.below, kernel.above)), mode="edge")
-    result = np.empty((len(kernel.offsets), rows, count))
+    below, above, spectrum = kernel.below, kernel.above, kernel.spectrum
+    padded = np.empty((rows, below + count + above))
+    padded[:, :below], padded[:, below : below + count] = table[:, :1], table
+    padded[:, below + count :] = table[:, -1:]
+    if spectrum is not None:
+        both = np.fft.rfft(padded, kernel.size) * spectrum[:, None, :]
+        return np.asarray(np.fft.irfft(both, kernel.size)[..., :count], dtype=np.float64)
+    result = np.empty((len(kernel.mass), rows, count))
     part = np.empty((rows, count))
-    for j, (offsets, weights) in enumerate(zip(kernel.offsets, kernel.weights, strict=True)):
-        target = result[j]
-        for i, (offset, weight) in enumerate(zip(offsets, weights, strict=True)):
-            view = padded[:, kernel.below + offset : kernel.below + offset + count]
+    for target, shifts in zip(result, kernel.offsets, strict=True):
+        for i, (offset, weight) in enumerate(shifts):
+            view = padded[:, below + offset : below + offset + count]
             if i == 0:
                 np.multiply(view, weight, out=target)
             else:

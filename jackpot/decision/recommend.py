@@ -34,6 +34,7 @@ from .promise import Promise
 from .rollout import Rollout
 from .search import Optimum
 from .seed_rule import seed_rule
+from .sensitivity import sensitivities
 from .situation import Array, Situation, situate
 from .solution import held, solve
 from .value import values
@@ -55,6 +56,7 @@ def decide(
     *,
     warnings: Sequence[str] = (),
     circumstances: Circumstances | None = None,
+    with_sensitivities: bool = False,
 ) -> Decision:
     """Return the decision for the first draw on or after `as_of`.
 
@@ -62,9 +64,11 @@ def decide(
     the rule of thumb beside the recommendation, or None; `warnings` are carried on beside the history's own. The same
     arguments give the same bytes. Without cash figures the cash floor is not checked, and with them they stand in
     `Decision.cash` alone. `circumstances` are warned of; where the model is stopped, the last jackpot is kept, or the
-    nearest that meets the constraints. Raises InputError where the history is empty or reaches beyond `as_of`.
+    nearest that meets the constraints. `with_sensitivities` are found by some ten more plans, of what the model would
+    recommend. Raises InputError where the history is empty or reaches beyond `as_of`.
     """
     solved = solve(situate(market, history, demand, as_of, cash))
+    hangs_on = sensitivities(solved) if with_sensitivities else None
     stopped = circumstances is not None and circumstances.stopped is not None
     if stopped:
         solved = held(solved)
@@ -107,6 +111,7 @@ def decide(
         # Of the ratio alone: under a plan that the cash floor has a part in, it would tell of the cash.
         attainable=attainable(situation, alone, jackpot) if alone is not None else (),
         planned_path=planned_path(situation, ratio, ahead) if ahead is not None else (),
+        sensitivities=hangs_on,
         infeasibility=trouble,
         model=model.model_copy(update={"extrapolated": jackpot > demand.largest_seen}),
         warnings=(
@@ -188,7 +193,9 @@ def _promise_state(
 ) -> ConstraintState:
     status = _status(bool(promise.keeps([shown])[0]), promise.name in binding)
     if promise.limit is None or ratio is None or ahead is None:
-        return ConstraintState(name=promise.name, description=promise.description, status=status)
+        chance = float(promise.chance([shown])[0])
+        reason = f"it is kept with {min(chance, 1.0):.1%} probability" if promise.name == "reserve_floor" else ""
+        return ConstraintState(name=promise.name, description=promise.description, status=status, reason=reason)
     kept = ratio_kept(ratio, ahead, promise.side)
     return ConstraintState(
         name=promise.name,
@@ -252,9 +259,19 @@ def _warnings(
             f"{money(situation, jackpot)} is above the largest jackpot that the forecast was trained on, "
             f"{money(situation, situation.demand.largest_seen)}: its sales are extrapolated"
         )
+    last = situation.market.price_on(situation.draws["draw_date"].iloc[-1].date())
+    if situation.price != last:
+        warnings.append(
+            f"the ticket costs {situation.price:g} from {situation.date} on, {last:g} before: no sales at the new "
+            "price are known, and the forecast's range is wider for it"
+        )
     special = is_special(situation.market, situation.date)
     if special:
         warnings.append(f"the draw on {situation.date} is a special one ({special})")
+    if situation.must_be_won:
+        warnings.append(
+            f"the draw on {situation.date} must be won: its pool is paid out, to the tiers below where nobody wins it"
+        )
     oldest, newest = situation.as_of - dt.timedelta(days=_CASH_DAYS), situation.as_of
     if cash is not None and not oldest.isoformat() <= cash.figures.as_of <= newest.isoformat():
         warnings.append(f"the cash figures are not of the {_CASH_DAYS} days up to {newest}")

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ..game.moments import draw_moments
+from ..game.rollover import must_be_won
 from ..market.schema import PayoutRatio
+from .claims import due_ahead, falls_due, paid_at_once
 from .draw_law import accrues
+from .grid import within_reach
 from .outlook import Ladder, settle
 from .payout_ratio import Ledger, surplus
 from .plan import Ahead, Plan
@@ -21,7 +24,7 @@ from .situation import Array, Situation
 class Rollout:
     """Draws ahead under a plan, arrays of shape (samples, draws): money in units of currency.
 
-    `counted` is what the payout ratio counts as prizes.
+    `counted` is what the payout ratio counts as prizes, `prizes` what players win.
     """
 
     dates: pd.DatetimeIndex
@@ -29,6 +32,7 @@ class Rollout:
     sales: Array
     counted: Array
     margin: Array
+    prizes: Array
 
 
 def roll(
@@ -55,33 +59,43 @@ def roll(
     fixed = [path] if isinstance(path, int | float) else list(path)
     runs = np.arange(samples)
     shape = (samples, draws)
-    result = Rollout(dates, *(np.empty(shape) for _ in range(4)))
+    result = Rollout(dates, *(np.empty(shape) for _ in range(5)))
     added = np.empty(shape)
     x, pool = np.full(samples, ahead.x_now), np.full(samples, situation.pool)
+    rollovers, owed = np.full(samples, situation.rollovers), _Owed(situation, dates)
+    announced, limited = np.full(samples, situation.last_jackpot), market.jackpot.largest_change is not None
     past = None if rule is None or ledger is None else ledger.surplus(rule)
     for t in range(draws):
         stage_at = min(ahead.now + t, len(ahead.stages) - 1)
         stage = ahead.stages[stage_at]
         price = market.price_on(dates[t].date())
         node = plan.action(stage_at, x)
-        announced = np.full(samples, fixed[t]) if t < len(fixed) else ahead.jackpots[node]
-        announced = np.maximum(announced, pool)
+        wanted = (
+            np.full(samples, fixed[t])
+            if t < len(fixed)
+            else within_reach(market.jackpot, announced, ahead.jackpots[node])
+        )
+        announced = np.maximum(wanted, pool)
         if t == 0 or (t < len(fixed) and ladder is None):
             sales = sales_at(ahead, t, fixed[t])
         elif ladder is not None:
             sales = ladder.sales(t, announced[:, None, None])[:, 0, 0]
+        elif limited:
+            sales = sales_at(ahead, t, announced)
         else:
             sales = ahead.sales[runs, t, node]
-        moments = draw_moments(market, price, sales, announced, pool)
-        sales, prizes, expected, paid = settle(market.game, price, sales, announced, moments, uniform[t], normal[t])
+        must = must_be_won(market, dates[t].date(), rollovers)
+        moments = draw_moments(market, price, sales, announced, pool, must)
+        drawn = settle(market, price, sales, announced, pool, must, moments, uniform[t], normal[t])
         if market.game.pool is not None:
-            pool = np.where(uniform[t] < moments.win_probability, 0.0, pool + moments.pool_contribution)
-        margin = sales * (1.0 - market.costs.share_of_sales) - paid - market.costs.fixed_per_draw
-        counted = prizes
+            pool, rollovers = drawn.pool, np.where(drawn.emptied, 0.0, rollovers + 1.0)
+        margin = sales * (1.0 - market.costs.share_of_sales) - drawn.paid - market.costs.fixed_per_draw
+        margin = owed.cash(t, margin, drawn.secondary)
+        counted = prizes = drawn.prizes
         if rule is not None and rule.contribution is not None:
-            counted = accrues(rule.contribution, sales, expected)
+            counted = accrues(rule.contribution, sales, drawn.expected_jackpot)
         result.jackpot[:, t], result.sales[:, t] = announced, sales
-        result.counted[:, t], result.margin[:, t] = counted, margin
+        result.counted[:, t], result.margin[:, t], result.prizes[:, t] = counted, margin, prizes
         if rule is None or past is None:
             x = x + margin
             continue
@@ -96,12 +110,35 @@ def roll(
     return result
 
 
-def sales_at(ahead: Ahead, draw: int, jackpot: float) -> Array:
-    """Return samples of a draw's sales at a jackpot: log-linear between the plan's candidates, level beyond them."""
+class _Owed:
+    """Prizes of draws so far that are still to be claimed, or to be handed on, as a plan is played forward."""
+
+    def __init__(self, situation: Situation, dates: pd.DatetimeIndex) -> None:
+        self.market, self.dates = situation.market, dates
+        self.due = due_ahead(situation, dates, np.zeros(len(dates)))
+        self.secondary = np.zeros((situation.market.decision.samples, len(dates)))
+
+    def cash(self, t: int, margin: Array, secondary: Array) -> Array:
+        """Return what a draw leaves in the cash, from what it leaves in the end."""
+        rule = self.market.unclaimed
+        if rule is None:
+            return margin
+        self.secondary[:, t] = secondary
+        own = falls_due(rule, self.dates[: t + 1], self.secondary[:, : t + 1])[:, t]
+        waiting = self.market.secondary_cost_share - paid_at_once(rule)
+        return np.asarray(margin + waiting * secondary - self.due[t] - own, dtype=np.float64)
+
+
+def sales_at(ahead: Ahead, draw: int, jackpot: float | Array) -> Array:
+    """Return samples of a draw's sales at a jackpot, or at one each: log-linear between the plan's candidates.
+
+    Beyond the candidates they are level.
+    """
     jackpots, sales = ahead.jackpots, ahead.sales[:, draw, :]
     if len(jackpots) == 1:
         return sales[:, 0]
     wanted, known = np.log(jackpot), np.log(jackpots)
-    at = int(np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2))
-    weight = float(np.clip((wanted - known[at]) / (known[at + 1] - known[at]), 0.0, 1.0))
-    return np.asarray(sales[:, at] ** (1.0 - weight) * sales[:, at + 1] ** weight, dtype=np.float64)
+    at = np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2)
+    weight = np.clip((wanted - known[at]) / (known[at + 1] - known[at]), 0.0, 1.0)
+    rows = np.arange(len(sales))
+    return np.asarray(sales[rows, at] ** (1.0 - weight) * sales[rows, at + 1] ** weight, dtype=np.float64)

@@ -10,7 +10,7 @@ import pandas as pd
 from .constraints import Constraints
 from .grid import Index, StepGrid
 from .promise import Mask
-from .situation import Situation
+from .situation import Array, Situation
 from .value import value_table
 
 _WHOLE = 1001
@@ -66,9 +66,15 @@ class Optimum:
 
 
 def optimise(
-    situation: Situation, grid: StepGrid, constraints: Constraints, table: pd.DataFrame | None = None
+    situation: Situation,
+    grid: StepGrid,
+    constraints: Constraints,
+    table: pd.DataFrame | None = None,
+    known: pd.DataFrame | None = None,
 ) -> Optimum:
     """Return the optimum over the step grid; a `table` of the same outlook is taken over and not computed again.
+
+    Of a `known` one, of another outlook, the draw's own values are taken.
 
     Grids of up to about a thousand jackpots are valued one by one. Larger ones start from 400, and the gaps next to
     the best, to the ends of its near-optimal run and to the edges of what is feasible are split until they are single
@@ -76,7 +82,7 @@ def optimise(
     believed.
     """
     if table is None:
-        table = _table(situation, grid, constraints, _first_nodes(situation, grid, constraints))
+        table = _table(situation, grid, constraints, _first_nodes(situation, grid, constraints), known)
     while True:
         found = _read(situation, grid, constraints, table)
         if found.best is not None and not all(promise.verified(found.best) for promise in constraints.promises):
@@ -87,9 +93,14 @@ def optimise(
         table = pd.concat([table, _table(situation, grid, constraints, new)]).sort_index()
 
 
-def _table(situation: Situation, grid: StepGrid, constraints: Constraints, index: Index) -> pd.DataFrame:
+def _table(
+    situation: Situation, grid: StepGrid, constraints: Constraints, index: Index, known: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the values of the draw, the `objective` (with what each jackpot leads to) and the restoring `score`."""
-    table = value_table(situation, grid, index)
+    if known is not None and np.isin(index, known.index).all():
+        table = known.loc[index].copy()
+    else:
+        table = value_table(situation, grid, index)
     jackpots = grid.jackpots(index)
     look = constraints.outlook.look(situation, jackpots)
     table["objective"] = table["expected_value"] + constraints.outlook.after(situation, jackpots, look)
@@ -121,9 +132,8 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
     if not allowed.any():
         return Optimum(table, kept, feasible, None, None)
     if not feasible.any():
-        missed = sum(np.maximum(one.confidence - one.chance(index), 0.0) for one in constraints.promises)
-        order = np.lexsort((-objective, -table["score"].to_numpy().round(6), np.round(missed, 4)))
-        best = int(order[allowed[order]][0])
+        short = [np.maximum(one.confidence - one.chance(index), 0.0) for one in constraints.promises]
+        best = most_confident(allowed, np.sum(short, axis=0), table["score"].to_numpy(), objective)
         return Optimum(table, kept, feasible, int(index[best]), None, restoring=True)
     best = int(np.where(feasible, objective, -np.inf).argmax())
     close = feasible & (objective >= objective[best] - situation.market.decision.near_optimal_share * abs(value[best]))
@@ -131,6 +141,12 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
     low = int(breaks[breaks < best].max(initial=-1)) + 1
     high = int(breaks[breaks > best].min(initial=len(value))) - 1
     return Optimum(table, kept, feasible, int(index[best]), (int(index[low]), int(index[high])))
+
+
+def most_confident(allowed: Mask, missed: Array, score: Array, objective: Array) -> int:
+    """Return which allowed row misses least of the promises, then has the highest score, then is worth most."""
+    order = np.lexsort((-objective, -score.round(6), np.round(missed, 4)))
+    return int(order[allowed[order]][0])
 
 
 def _open_gaps(found: Optimum) -> Index:

@@ -12,11 +12,14 @@ import pandas as pd
 from ..demand.base import Demand
 from ..errors import InputError, Problem
 from ..game.moments import draw_moments, expected_value
+from ..game.rollover import must_be_won
 from ..market.schema import PayoutRatio
 from .draw_law import accrues
+from .grid import step_grid, within_reach
 from .outlook import settle
 from .payout_ratio import Ledger, ledger_of, surplus, timeline
 from .plan import Ahead, Plan, make_plan, ratio_ahead
+from .pool_plan import make_pool_plan
 from .programme import Cells, Policy, Programme, Stage
 from .situation import Array, Situation
 
@@ -36,6 +39,8 @@ class Runs:
     announced: Array
     pool: Array
     """What the rollover pool holds in each run, shape (runs,)."""
+    rollovers: Array
+    """How many draws in a row nobody has won in each run, shape (runs,)."""
 
     def surplus(self, rule: PayoutRatio) -> Array:
         """Return what each draw added to the surplus."""
@@ -156,6 +161,7 @@ def simulate_runs(
             np.tile(past[1], (runs, 1)),
             np.full((runs, 1), situation.last_jackpot),
             np.full(runs, situation.pool),
+            np.full(runs, situation.rollovers),
         )
         value, silent, restored = np.zeros(runs), np.zeros(runs, dtype=bool), np.zeros(runs)
         broken = np.zeros((runs, len(ends) + 1), dtype=bool)
@@ -163,18 +169,20 @@ def simulate_runs(
         for t in range(draws):
             wanted, restoring = announce(t, state)
             silent |= np.isnan(wanted)
+            if policy == "plan":
+                wanted = within_reach(market.jackpot, state.announced[:, -1], wanted)
             announced = np.maximum(np.where(np.isnan(wanted), state.announced[:, -1], wanted), state.pool)
             restored += restoring / draws
             price = market.price_on(dates[t].date())
             sales = _sales_at(np.log(jackpots), sampled[:, t, :], announced)
-            moments = draw_moments(market, price, sales, announced, state.pool)
-            _, prizes, expected, paid = settle(market.game, price, sales, announced, moments, uniform[t], normal[t])
+            must = must_be_won(market, dates[t].date(), state.rollovers)
+            moments = draw_moments(market, price, sales, announced, state.pool, must)
+            drawn = settle(market, price, sales, announced, state.pool, must, moments, uniform[t], normal[t])
             if market.game.pool is not None:
-                won = uniform[t] < moments.win_probability
-                state.pool = np.where(won, 0.0, state.pool + moments.pool_contribution)
-            margin = sales * (1.0 - market.costs.share_of_sales) - paid - market.costs.fixed_per_draw
+                state.pool, state.rollovers = drawn.pool, np.where(drawn.emptied, 0.0, state.rollovers + 1.0)
+            margin = sales * (1.0 - market.costs.share_of_sales) - drawn.paid - market.costs.fixed_per_draw
             contribution = None if rule is None else rule.contribution
-            counted = prizes if contribution is None else accrues(contribution, sales, expected)
+            counted = drawn.prizes if contribution is None else accrues(contribution, sales, drawn.expected_jackpot)
             value += margin
             lowest = np.minimum(lowest, value)
             state.counted = np.column_stack([state.counted, counted])
@@ -229,6 +237,8 @@ def _announcer(
 ) -> Announce:
     if policy == "plan" and rule is not None and plan is not None:
         return _Planner(rule, plan, reached)
+    if policy == "plan" and rule is None and situation.market.decision.pool == "planned":
+        return _guarantee(situation)
     if policy == "plan":
         return _worth_most(situation, jackpots, dates, situation.demand.mean(jackpots, dates)[None])
     if policy == "clairvoyant":
@@ -247,12 +257,23 @@ def _announcer(
     return same
 
 
+def _guarantee(situation: Situation) -> Announce:
+    """Return the plan of a rollover pool, in which the draws ahead come again after its horizon."""
+    plan = make_pool_plan(situation, step_grid(situation))
+
+    def announce(t: int, runs: Runs) -> tuple[Array, Array]:
+        return plan.announces(t % len(plan.dates), runs.pool, runs.rollovers), np.zeros(len(runs.pool))
+
+    return announce
+
+
 def _worth_most(situation: Situation, jackpots: Array, dates: pd.DatetimeIndex, sales: Array) -> Announce:
     """Return what announces the jackpot worth most at known sales, shape (runs or 1, draws, jackpots)."""
 
     def announce(t: int, runs: Runs) -> tuple[Array, Array]:
         price, pool = situation.market.price_on(dates[t].date()), runs.pool[:, None]
-        value = expected_value(situation.market, price, sales[:, t, :], np.maximum(jackpots, pool), pool)
+        must = must_be_won(situation.market, dates[t].date(), runs.rollovers)[:, None]
+        value = expected_value(situation.market, price, sales[:, t, :], np.maximum(jackpots, pool), pool, must)
         value = np.broadcast_to(value, (len(runs.pool), len(jackpots)))
         return jackpots[value.argmax(axis=1)], np.zeros(len(runs.pool))
 

@@ -13,11 +13,13 @@ import pandas as pd
 from ..cash import Cash
 from ..demand.base import Demand
 from ..errors import InputError, Problem
+from ..game.rollover import must_be_won
 from ..history.contract import History
 from ..market.calendar import draw_dates, next_draw_date
 from ..market.schema import Market
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 ELEMENTS_AT_ONCE = 4_000_000
 """Arrays of samples are built for as many jackpots at a time as keep them under this size (32 MB)."""
@@ -42,6 +44,16 @@ class Situation:
     cash_now: float | None
 
     @property
+    def rollovers(self) -> float:
+        """How many draws in a row nobody has won the jackpot of; 0 where no rule asks for it."""
+        return float(rollovers_before(self.market, self.draws)[-1])
+
+    @property
+    def must_be_won(self) -> bool:
+        """Whether this draw pays the rollover pool out in any case."""
+        return bool(must_be_won(self.market, self.date, np.array([self.rollovers]))[0])
+
+    @property
     def last_jackpot(self) -> float:
         """The jackpot announced for the last draw."""
         return float(self.draws["jackpot"].iloc[-1])
@@ -55,6 +67,35 @@ class Situation:
         """Return joint draws of sales, shape (samples, draws, jackpots): the same markets for whatever jackpots."""
         settings = self.market.decision
         return self.demand.sample(jackpots, self.dates(1) if dates is None else dates, settings.samples, settings.seed)
+
+
+def rollovers_before(market: Market, draws: pd.DataFrame) -> Array:
+    """Return how many draws in a row nobody had won before each draw, and before the next one: (draws + 1,).
+
+    A draw ends the run where its pool fell or, where that is not known, somebody won. Zeros where no rule asks for it.
+    Raises InputError where the history says neither of any draw.
+    """
+    rule, counts = market.game.must_be_won, np.zeros(len(draws) + 1)
+    if rule is None or rule.after_rollovers is None:
+        return counts
+    pool = draws["pool"].to_numpy(dtype=np.float64)
+    before = np.concatenate([[np.nan], pool[:-1]])
+    winners = draws["jackpot_winners"].to_numpy(dtype=np.float64, na_value=np.nan)
+    paid = draws["jackpot_paid"].to_numpy(dtype=np.float64)
+    if np.isnan(pool).all() and np.isnan(winners).all() and np.isnan(paid).all():
+        raise InputError(
+            Problem(
+                "the history does not say when the jackpot was won",
+                market.market,
+                "game.must_be_won.after_rollovers",
+                allowed="a history with the pool after each draw, the jackpot's winners, or what they were paid",
+                hint="name history.columns.pool or history.columns.jackpot_prizes",
+            )
+        )
+    fell = np.where(np.isnan(pool - before), (winners > 0) | (paid > 0), pool < before)
+    for t in range(len(draws)):
+        counts[t + 1] = 0.0 if fell[t] else counts[t] + 1.0
+    return counts
 
 
 def situate(market: Market, history: History, demand: Demand, as_of: dt.date, cash: Cash | None) -> Situation:
@@ -81,6 +122,18 @@ def situate(market: Market, history: History, demand: Demand, as_of: dt.date, ca
     if market.game.pool is not None:
         held = float(draws["pool"].iloc[-1])
         pool = market.game.pool.opening if np.isnan(held) else held
+        most = market.game.pool.cap
+        if most is not None and pool > most * (1 + 1e-9):
+            raise InputError(
+                Problem(
+                    "the rollover pool holds more than its cap",
+                    history.source_uri,
+                    "game.pool.cap",
+                    found=f"{pool:,.12g} in the pool after the draw on {last}",
+                    allowed=f"at most {most:,.12g}",
+                    hint="correct the cap, or the column of the pool",
+                )
+            )
     cash_now = None if cash is None else float(cash.figures.cash)
     return Situation(market, draws, demand, as_of, date, market.price_on(date), pool, history.next_jackpot, cash_now)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,8 @@ class Solution:
     optimum: Optimum
     shown: int
     trouble: Infeasibility | None
+    outcomes: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """What was asked of this solution before: `what_if`."""
 
     @property
     def jackpot(self) -> float:
@@ -53,7 +57,8 @@ def with_cash_now(solved: Solution, cash_now: float) -> Solution:
     situation = replace(solved.situation, cash_now=cash_now)
     constraints = constraints_of(situation, solved.grid, solved.constraints.planned)
     same = constraints.outlook is solved.constraints.outlook
-    optimum = optimise(situation, solved.grid, constraints, solved.optimum.table if same else None)
+    table = solved.optimum.table
+    optimum = optimise(situation, solved.grid, constraints, table if same else None, table)
     return _solution(situation, solved.grid, constraints, optimum)
 
 

@@ -1,4 +1,6 @@
-"""What a plan really leads to in a window shorter than its period: the programme knows the ledger by its sum alone.
+"""What a plan really leads to in a window shorter than its period, and where each jackpot binds the next.
+
+The programme knows the ledger by its sum alone, and not the jackpot before.
 
 One step of policy iteration by rollouts (Bertsekas, Tsitsiklis and Wu 1997): every candidate jackpot at this draw is
 followed by a policy on the ledger itself, in which each draw leaves the window whole. The policies are the plan, which
@@ -49,17 +51,23 @@ class TrueLedger:
         )
 
 
-def true_ledger(plan: Plan, window: int, paths: int = PATHS) -> TrueLedger | None:
-    """Return what the programme misses, None where no draw that is still to be decided leaves the window in time."""
+def true_ledger(plan: Plan, window: int | None, paths: int = PATHS) -> TrueLedger | None:
+    """Return what the programme misses, None where that is nothing.
+
+    That is where no draw that is still to be decided leaves the window (None: it has none) in time, and no largest
+    change binds a jackpot to the one before it.
+    """
     ahead = plan.ahead
-    if window >= ahead.period_end - ahead.now:
+    leaving = window is not None and window < ahead.period_end - ahead.now
+    if not leaving and ahead.largest_change == np.inf:
         return None
     stage = ahead.stages[ahead.now]
     look = look_ahead(ahead, stage.chance, stage.increment, plan.policy)
     kept, later, value = _rolled(ahead, window, plan.action, paths)
-    other = _rolled(ahead, window, _shared_out(plan, window), paths)
-    better = _worth(plan, *other) > _worth(plan, kept, later, value)
-    kept, later, value = (np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True))
+    if window is not None and leaving:
+        other = _rolled(ahead, window, _shared_out(plan, window), paths)
+        better = _worth(plan, *other) > _worth(plan, kept, later, value)
+        kept, later, value = (np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True))
     most, _, _ = _rolled(ahead, window, _most_confident(ahead), paths)
     gained = np.maximum(most, kept) - look.attainable
     return TrueLedger(
@@ -94,7 +102,7 @@ def _most_confident(ahead: Ahead) -> Action:
     return action
 
 
-def _rolled(ahead: Ahead, window: int, action: Action, paths: int) -> tuple[Array, Array, Array]:
+def _rolled(ahead: Ahead, window: int | None, action: Action, paths: int) -> tuple[Array, Array, Array]:
     """Return the chances of keeping this period's tests and the next one's, and the value after this draw."""
     rng = np.random.default_rng(_SEED)
     stages, now, end = ahead.stages, ahead.now, ahead.period_end
@@ -105,15 +113,25 @@ def _rolled(ahead: Ahead, window: int, action: Action, paths: int) -> tuple[Arra
     x, value = np.full(size, ahead.x_now), np.zeros(size)
     kept, later = np.ones(size, dtype=bool), np.ones(size, dtype=bool)
     added = np.empty((len(stages) - now, size))
+    announced = ahead.jackpots[node]
     for t in range(now, len(stages)):
         stage = stages[t]
         if t > now:
             node = action(t, x)
             value += stage.reward[node]
+            if ahead.largest_change < np.inf:
+                wanted = ahead.jackpots[node]
+                announced = np.clip(wanted, announced - ahead.largest_change, announced + ahead.largest_change)
+                value += np.interp(announced, ahead.jackpots, stage.reward) - stage.reward[node]
         luck = np.arange(paths) if t == now else rng.permutation(paths)
         uniform = (luck + (0.5 if t == now else rng.random(paths))) / paths
-        added[t - now] = _outcomes(stage, uniform)[node, column]
-        leaves = t - now - window
+        outcomes = _outcomes(stage, uniform)
+        added[t - now] = (
+            outcomes[node, column]
+            if ahead.largest_change == np.inf
+            else _between(ahead.jackpots, outcomes, announced, column)
+        )
+        leaves = -1 if window is None else t - now - window
         x = x + added[t - now] - (added[leaves] if leaves >= 0 else float(np.max(stage.drop)))
         small = 1e-9 * max(abs(ahead.x_now), ahead.programme.cells.width)
         holds = (x >= stage.low - small) & (x <= stage.high + small)
@@ -121,9 +139,20 @@ def _rolled(ahead: Ahead, window: int, action: Action, paths: int) -> tuple[Arra
             kept &= holds
         else:
             later &= holds
+        if stage.resets:
+            x = np.zeros(size)
     means = (one.reshape(candidates, paths).mean(axis=1) for one in (kept, later, value))
     first, second, third = (np.asarray(one, dtype=np.float64) for one in means)
     return first, second if end < len(stages) else np.zeros(candidates), third
+
+
+def _between(jackpots: Array, outcomes: Array, announced: Array, column: npt.NDArray[np.intp]) -> Array:
+    """Return outcomes (jackpots, paths) at announced jackpots, linear between candidates at the same luck."""
+    if len(jackpots) == 1:
+        return np.asarray(outcomes[0, column], dtype=np.float64)
+    low = np.clip(np.searchsorted(jackpots, announced) - 1, 0, len(jackpots) - 2)
+    weight = np.clip((announced - jackpots[low]) / (jackpots[low + 1] - jackpots[low]), 0.0, 1.0)
+    return np.asarray(outcomes[low, column] * (1.0 - weight) + outcomes[low + 1, column] * weight, dtype=np.float64)
 
 
 def _outcomes(stage: Stage, uniform: Array) -> Array:

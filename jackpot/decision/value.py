@@ -27,10 +27,10 @@ def value_table(situation: Situation, grid: StepGrid, index: Index) -> pd.DataFr
 
 
 def _values(situation: Situation, jackpots: Array) -> pd.DataFrame:
-    market, price, pool = situation.market, situation.price, situation.pool
+    market, price, pool, must = situation.market, situation.price, situation.pool, situation.must_be_won
     sales = situation.sample_sales(jackpots)[:, 0, :]
-    value = expected_value(market, price, sales, jackpots, pool)
-    moments = draw_moments(market, price, sales, jackpots, pool)
+    value = expected_value(market, price, sales, jackpots, pool, must)
+    moments = draw_moments(market, price, sales, jackpots, pool, must)
     value_low, value_high = np.quantile(value, (0.05, 0.95), axis=0)
     sales_low, sales_median, sales_high = np.quantile(sales, (0.05, 0.5, 0.95), axis=0)
     return pd.DataFrame(
@@ -44,7 +44,7 @@ def _values(situation: Situation, jackpots: Array) -> pd.DataFrame:
             "sales_low_90": sales_low,
             "sales_high_90": sales_high,
             "expected_jackpot_payout": moments.jackpot_cost.mean(axis=0),
-            "expected_secondary_prizes": moments.secondary_prizes.mean(axis=0),
+            "expected_secondary_prizes": (moments.secondary_prizes + moments.rolled_down).mean(axis=0),
             "win_probability": moments.win_probability.mean(axis=0),
             "extrapolated": jackpots > situation.demand.largest_seen,
         }

@@ -96,7 +96,10 @@ def what_if(solved: Solution, changes: Changes, after: Solution | None = None) -
     after = after or under(solved, changes)
     path = changes.jackpot or (after.jackpot,)
     told = changes.cash is not None
-    mine = _outcome(solved, (solved.jackpot,), max(len(changes.jackpot), 1), with_cash=False)
+    draws = max(len(changes.jackpot), 1)
+    if draws not in solved.outcomes:
+        solved.outcomes[draws] = _outcome(solved, (solved.jackpot,), draws, with_cash=False)
+    mine = solved.outcomes[draws]
     theirs = _outcome(after, path, len(path), with_cash=told)
     pairs = {name: (getattr(mine, name), getattr(theirs, name)) for name in _FIGURES}
     difference = {name: new - old for name, (old, new) in pairs.items() if old is not None and new is not None}
@@ -155,7 +158,7 @@ def _breaks(solved: Solution, path: tuple[float, ...], reached: float | None) ->
     for promise in constraints.promises:
         if promise.limit is not None and reached is not None and reached < promise.confidence - ROUNDING:
             broken.append(promise.name)
-        if promise.limit is None and len(path) > 1 and _cash_kept(solved, path) < promise.confidence - ROUNDING:
+        if promise.name == "cash_floor" and len(path) > 1 and _cash_kept(solved, path) < promise.confidence - ROUNDING:
             broken.append(promise.name)
     return tuple(dict.fromkeys(broken))
 
@@ -183,10 +186,10 @@ def _free_value(solved: Solution, then: tuple[float, ...], draws: int) -> float:
     pools = pools_ahead(situation, sales, dates)
     total = 0.0
     for t, jackpot in enumerate(then, start=1):
-        at = np.array([max(jackpot, pools[t])])
+        at = np.array([max(jackpot, pools[t].held)])
         sold = situation.sample_sales(at, dates)[:, t, :]
         price = situation.market.price_on(dates[t].date())
-        total += float(expected_value(situation.market, price, sold, at, pools[t]).mean())
+        total += float(expected_value(situation.market, price, sold, at, *pools[t]).mean())
     return total
 
 

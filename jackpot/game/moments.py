@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, Problem
 from ..market.schema import Market
+from .insurance import premium, retained, retained_per_winner
+from .rollover import pool_draw
 from .winners import group_rate, tier_variance_over_mean, variance_over_mean
 
 Array = npt.NDArray[np.float64]
@@ -21,7 +23,9 @@ class DrawMoments:
 
     In units of currency (variances in its square). `jackpot_prizes` is what players receive; `jackpot_cost` what it
     costs the operator beside the pool's share of sales: the same, except for `rollover`, where the pool is the
-    players' and the operator pays only the top-up to the announced jackpot.
+    players' and the operator pays only the top-up to the announced jackpot; less what insurance pays of it.
+    `rolled_down` is what the tiers below receive of the pool, where nobody wins a draw that must be won or the pool is
+    at its cap: it is no part of `secondary_prizes`.
     """
 
     win_probability: Array
@@ -31,10 +35,17 @@ class DrawMoments:
     secondary_prizes: Array
     jackpot_prizes_variance: Array
     secondary_prizes_variance: Array
+    rolled_down: Array
+    insurance_premium: Array
 
 
 def draw_moments(
-    market: Market, price: float, sales: npt.ArrayLike, jackpot: npt.ArrayLike, pool: npt.ArrayLike = 0.0
+    market: Market,
+    price: float,
+    sales: npt.ArrayLike,
+    jackpot: npt.ArrayLike,
+    pool: npt.ArrayLike = 0.0,
+    must_be_won: npt.ArrayLike = False,
 ) -> DrawMoments:
     """Return the moments of a draw with `sales` at a ticket `price` and an announced `jackpot`.
 
@@ -42,7 +53,8 @@ def draw_moments(
     With N = sales / price tickets, m = N / odds expected winners and c of `winners.group_rate`, P = 1 - exp(-c m):
 
     - per_winner pays m J (conscious selection changes how winners bunch, not how many there are on average);
-    - shared and postcode pay P J; rollover pays P max(J, pool + its share of sales).
+    - shared and postcode pay P J; rollover pays P max(J, pool + its share of sales), and where the draw
+      `must_be_won` (or with the probability that it must) the same to the tiers below if nobody wins.
 
     Secondary prizes are N / odds * prize of a fixed class, a share of sales of a pari-mutuel one. One log-normal
     factor a draw, of mean one, over-disperses the winners of all classes together, hence the cost of the fixed ones.
@@ -54,35 +66,50 @@ def draw_moments(
     groups = group_rate(game) * winners
     win = -np.expm1(-groups)
     contribution = np.zeros_like(sales)
+    rolled_down = np.zeros_like(sales)
     if game.payout == "per_winner":
         prizes = winners * jackpot
-        cost = prizes
+        cost = gross = prizes
+        if market.insurance is not None:
+            cost = retained_per_winner(market.insurance, game, winners, jackpot, win)
         variance = winners * variance_over_mean(game) * jackpot**2
     else:
-        paid_if_won = jackpot
-        cost = win * jackpot
+        paid_if_won = cost_if_paid = jackpot
+        paid_out = win
         if game.pool is not None:
-            contribution = game.pool.share_of_sales * sales
-            paid_if_won = np.maximum(jackpot, pool + contribution)
-            cost = win * np.maximum(jackpot - pool - contribution, 0.0)
+            drawn = pool_draw(game.pool, sales, jackpot, pool)
+            contribution, paid_if_won, cost_if_paid = drawn.contribution, drawn.jackpot, drawn.top_up
+            if game.must_be_won is not None or game.pool.cap is not None:
+                in_any_case = np.exp(-groups) * np.asarray(must_be_won, dtype=np.float64)
+                rolled_down, paid_out = in_any_case * drawn.jackpot + drawn.spilled, win + in_any_case
+        gross = paid_out * cost_if_paid
+        cost = paid_out * retained(market.insurance, cost_if_paid)
         prizes = win * paid_if_won
         variance = win * np.exp(-groups) * paid_if_won**2
     secondary, secondary_variance = _secondary(market, price, sales)
-    return DrawMoments(win, prizes, cost, contribution, secondary, variance, secondary_variance)
+    cover = premium(market.insurance, sales, gross - cost)
+    return DrawMoments(win, prizes, cost, contribution, secondary, variance, secondary_variance, rolled_down, cover)
 
 
 def expected_value(
-    market: Market, price: float, sales: npt.ArrayLike, jackpot: npt.ArrayLike, pool: npt.ArrayLike = 0.0
+    market: Market,
+    price: float,
+    sales: npt.ArrayLike,
+    jackpot: npt.ArrayLike,
+    pool: npt.ArrayLike = 0.0,
+    must_be_won: npt.ArrayLike = False,
 ) -> Array:
     """Return what a draw is expected to leave the operator, in currency, in the common shape of the arguments.
 
-    Sales less the jackpot's cost, the pool's contribution, secondary prizes, costs by share of sales and fixed costs.
+    Sales less the jackpot's cost, the pool's contribution, secondary prizes (but for what expires into the operator's
+    hands), insurance, costs by share of sales and fixed costs.
     Arguments and errors are those of `draw_moments`. It is linear in sales for `per_winner` alone: the expected value
     under a distribution of sales is the mean of this, not this at the mean.
     """
-    moments = draw_moments(market, price, sales, jackpot, pool)
+    moments = draw_moments(market, price, sales, jackpot, pool, must_be_won)
     kept = np.asarray(sales, dtype=np.float64) * (1.0 - market.costs.share_of_sales)
-    paid = moments.jackpot_cost + moments.pool_contribution + moments.secondary_prizes
+    paid = moments.jackpot_cost + moments.pool_contribution + moments.secondary_prizes * market.secondary_cost_share
+    paid = paid + moments.insurance_premium
     return np.asarray(kept - paid - market.costs.fixed_per_draw, dtype=np.float64)
 
 

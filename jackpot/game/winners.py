@@ -15,6 +15,7 @@ and P(nobody wins) = exp(-c m). Both payout per winner (mean) and payout once (p
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +28,7 @@ Counts = npt.NDArray[np.int64]
 
 _MANTISSA = 2.0**30
 _SUMMED_ONE_BY_ONE = 1_000
+_MOST_WINNERS = 300.0
 
 
 def group_rate(game: Game) -> float:
@@ -48,6 +50,35 @@ def tier_variance_over_mean(game: Game) -> float:
     if game.postcode is None:
         return 1.0
     return 1.0 + game.postcode.tickets_per_postcode * math.exp(game.postcode.log_sd**2)
+
+
+def winner_chances(game: Game, mean: Array) -> Iterator[Array]:
+    """Yield P(n winners) for n = 0, 1, ... until hardly anything is left, given their `mean` number m.
+
+    Negative binomial with variance m (1 + u), Poisson where u = 0: P(0) is P(nobody wins), and
+    P(n + 1) = P(n) (m + n u) / ((n + 1) (1 + u)); in logs where P(0) is too small for a float.
+    """
+    u = variance_over_mean(game) - 1.0
+    largest = float(mean.max(initial=0.0))
+    # Far out each chance is u / (1 + u) times the one before.
+    most = int(largest + 8 + 8 * (1 + u) * np.sqrt(largest) + 20 * u)
+    if largest > _MOST_WINNERS:
+        log = -group_rate(game) * mean
+        yield np.exp(log)
+        for n in range(most):
+            log = log + np.log((mean + n * u) / ((n + 1) * (1 + u)))
+            yield np.exp(log)
+        return
+    chance = np.exp(-group_rate(game) * mean)
+    yield chance
+    for n in range(most):
+        chance = chance * (mean + n * u) / ((n + 1) * (1 + u))
+        yield chance
+
+
+def winner_distribution(game: Game, mean: Array) -> list[Array]:
+    """Return `winner_chances` as a list."""
+    return list(winner_chances(game, mean))
 
 
 def draw_winners(game: Game, mean: Array, rng: np.random.Generator) -> Counts:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from ..strict_yaml.section import Date, KeyPath, Section
+from .demand_models import ModelName
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -100,6 +101,28 @@ class Pool(Section):
 
     share_of_sales: Share = Field(description="Share of each draw's sales that goes into the jackpot pool.")
     opening: Money = Field(default=0.0, description="What the pool holds where a history does not say.")
+    cap: PositiveMoney | None = Field(
+        default=None, description="The most it holds: what comes in above goes to the tiers below in the same draw."
+    )
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """It opens at its cap or below."""
+        if self.cap is not None and self.opening > self.cap:
+            yield ("cap",), f"the pool's cap {self.cap:,.12g} is below its opening {self.opening:,.12g}"
+
+
+class MustBeWon(Section):
+    """Draws that pay the pool out in any case: where nobody wins the jackpot, it rolls down to the tiers below."""
+
+    specials: tuple[Name, ...] = Field(default=(), strict=False, description="Names of calendar.specials.")
+    after_rollovers: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="The draw after so many in a row that nobody won."
+    )
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """It names draws."""
+        if not self.specials and self.after_rollovers is None:
+            yield ("after_rollovers",), "say which draws must be won: `specials`, `after_rollovers` or both"
 
 
 class Postcode(Section):
@@ -133,12 +156,15 @@ class Game(Section):
         description="Over-dispersion of secondary prizes: standard deviation of their log about the mean.",
     )
     pool: Pool | None = Field(default=None, description="Required for rollover.")
+    must_be_won: MustBeWon | None = Field(default=None, description="For rollover: draws that pay the pool out.")
     postcode: Postcode | None = Field(default=None, description="Required for postcode.")
 
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """A section belongs to its payout convention; secondary prizes are given once."""
         if (self.payout == "rollover") != (self.pool is not None):
             yield ("pool",), "`pool` belongs to payout: rollover, and rollover needs it"
+        if self.must_be_won is not None and self.payout != "rollover":
+            yield ("must_be_won",), "`must_be_won` belongs to payout: rollover: nothing else carries over"
         if (self.payout == "postcode") != (self.postcode is not None):
             yield ("postcode",), "`postcode` belongs to payout: postcode, and postcode needs it"
         if self.tiers and self.secondary_share_of_sales > 0:
@@ -218,11 +244,26 @@ class Calendar(Section):
         return _in_order(value)
 
 
+class Reserve(Section):
+    """The fund that contributions go into and prizes are paid from: it never falls below its floor."""
+
+    opens: Date = Field(description="First draw date that it takes contributions from, and pays the prizes of.")
+    opening: Money = Field(description="What it holds before that draw.")
+    floor: Money = Field(default=0.0, description="It holds at least this after every draw of a named period ...")
+    confidence: Probability = Field(default=0.95, description="... with this probability, jointly.")
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """It opens at its floor or above."""
+        if self.opening < self.floor:
+            yield ("opening",), f"opening {self.opening:,.12g} is below the reserve's floor {self.floor:,.12g}"
+
+
 class Contribution(Section):
     """What a draw adds to the accrued prizes: this share of its sales plus P(a win) J, the expected jackpot."""
 
     share_of_sales: Share = Field(description="Share of sales set aside for secondary prizes.")
     expected_jackpot: bool = Field(default=True, description="Whether the expected jackpot payout counts too.")
+    reserve: Reserve | None = Field(default=None, description="The fund that is kept so, where there is one.")
 
 
 class PayoutRatio(Section):
@@ -281,6 +322,46 @@ class Costs(Section):
     def share_of_sales(self) -> float:
         """All that is proportional to sales."""
         return self.good_cause_share_of_sales + self.tax_share_of_sales + self.variable_share_of_sales
+
+
+class Insurance(Section):
+    """A policy on the jackpot: its insurer pays what a draw's jackpot costs the operator above the excess."""
+
+    excess: Money = Field(description="What the operator bears of a draw's jackpot, or of its top-up, itself.")
+    premium_per_draw: Money = 0.0
+    premium_share_of_sales: Share = 0.0
+    premium_per_expected_claim: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0.0, description="For each unit of currency that the insurer may expect to pay: 1.3 is 30% above cost."
+    )
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """It costs something."""
+        if not (self.premium_per_draw or self.premium_share_of_sales or self.premium_per_expected_claim):
+            yield ("premium_per_draw",), "insurance has a premium: give one of the three `premium_...`, or several"
+
+
+class Unclaimed(Section):
+    """Prizes below the jackpot that are claimed late or never: shares of what was won in a draw."""
+
+    late_share: Share = Field(default=0.0, description="Share that is claimed `late_days` after the draw.")
+    late_days: Annotated[int, Field(ge=1, le=3650)] = 60
+    expired_share: Share = Field(default=0.0, description="Share that nobody claims.")
+    expires_after_days: Annotated[int, Field(ge=1, le=3650)] = 180
+    expired_go_to: Literal["good_causes", "operator"] = Field(
+        default="good_causes", description="Who has the money of expired prizes: it is paid over, or never leaves."
+    )
+    counted: Literal["won", "claimed"] = Field(
+        default="won", description="What the realised payout ratio counts: all prizes won, or without what expires."
+    )
+
+    def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """The shares are parts of one whole, and nothing is claimed after it has expired."""
+        if not self.late_share + self.expired_share:
+            yield ("expired_share",), "give `late_share`, `expired_share` or both"
+        if self.late_share + self.expired_share > 1:
+            yield ("expired_share",), "late_share and expired_share are more than all prizes"
+        if self.late_share and self.late_days > self.expires_after_days:
+            yield ("late_days",), f"after {self.late_days} days prizes have expired: expires_after_days is less"
 
 
 class Cash(Section):
@@ -375,9 +456,7 @@ class HistorySource(Section):
 class Demand(Section):
     """Settings of the sales forecast. The defaults serve every shipped market."""
 
-    model: Literal["combination", "state_space", "boosted_state_space", "spline", "boosting", "log_log_ols"] = (
-        "combination"
-    )
+    model: ModelName = "combination"
     test_share: Annotated[float, Field(ge=0.05, le=0.5)] = Field(
         default=0.2, description="Share of the latest draws that the back-test forecasts one by one."
     )
@@ -431,6 +510,11 @@ class Decision(Section):
 
     horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
     samples: Annotated[int, Field(ge=50, le=100_000)] = Field(default=1000, description="Joint draws of demand.")
+    pool: Literal["expected", "planned"] = Field(
+        default="expected",
+        description="The rollover pool of draws ahead: at its expectation, or, where nothing is promised, as a state "
+        "of the plan, so that what a jackpot leaves to later draws counts too.",
+    )
     near_optimal_share: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
 
@@ -524,6 +608,8 @@ class Market(Section):
     calendar: Calendar
     regulation: Regulation = Field(default_factory=Regulation)
     costs: Costs = Field(default_factory=Costs)
+    insurance: Insurance | None = None
+    unclaimed: Unclaimed | None = None
     cash: Cash | None = None
     history: HistorySource = Field(default_factory=HistorySource)
     demand: Demand = Field(default_factory=Demand)
@@ -560,6 +646,7 @@ class Market(Section):
         for index, regime in enumerate(self.prices):
             paid = self.expected_secondary_share(regime.price)
             taken = paid + self.costs.share_of_sales + (self.game.pool.share_of_sales if self.game.pool else 0.0)
+            taken += self.insurance.premium_share_of_sales if self.insurance else 0.0
             if taken >= 1:
                 yield (
                     ("prices", index, "price"),
@@ -572,6 +659,7 @@ class Market(Section):
                     f"at the price of {regime.price:g} secondary prizes alone are {paid:.1%} of sales, over the "
                     f"ceiling of {ratio.ceiling:.1%}",
                 )
+        yield from self._game_contradictions()
         for name in sorted(set(self.history.columns.tier_prizes) - {tier.name for tier in self.game.tiers}):
             yield ("history", "columns", "tier_prizes", name), f"game.tiers has no tier of the name {name!r}"
         for name in ("marketing", "sister_jackpot"):
@@ -579,6 +667,40 @@ class Market(Section):
                 yield ("planned", name), f"what it does is learned from a history: name history.columns.{name} too"
         if self.history.uri == "synthetic" and self.simulation is None:
             yield ("history", "uri"), "history.uri is `synthetic`, so a section `simulation` is needed"
+
+    def _game_contradictions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Pool, must-be-won draws and insurance fit the jackpots and the calendar."""
+        pool, must, highest = self.game.pool, self.game.must_be_won, self.jackpot.cap
+        most = self.jackpot.start if highest is None else highest
+        if pool is not None and pool.cap is not None and pool.cap < most:
+            which = "start" if highest is None else "cap"
+            yield (
+                ("game", "pool", "cap"),
+                f"the pool's cap {pool.cap:,.12g} is below the jackpot's {which} {most:,.12g}: what may be announced "
+                "may be in the pool",
+            )
+        if self.decision.pool == "planned" and pool is None:
+            yield ("decision", "pool"), "only a rollover game has a pool to plan for"
+        for name in sorted(set(must.specials if must else ()) - {one.name for one in self.calendar.specials}):
+            yield ("game", "must_be_won", "specials"), f"calendar.specials has none of the name {name!r}"
+        if self.insurance is not None and highest is not None and self.insurance.excess >= highest:
+            yield (
+                ("insurance", "excess"),
+                f"the excess {self.insurance.excess:,.12g} is not below the jackpot's cap {highest:,.12g}: "
+                "the insurer would have nothing to pay",
+            )
+
+    @property
+    def secondary_cost_share(self) -> float:
+        """The part of secondary prizes that is a cost: what expires into the operator's own hands is none."""
+        kept = self.unclaimed is not None and self.unclaimed.expired_go_to == "operator"
+        return 1.0 - self.unclaimed.expired_share if self.unclaimed is not None and kept else 1.0
+
+    @property
+    def secondary_counted_share(self) -> float:
+        """The part of secondary prizes that the realised payout ratio counts."""
+        claimed = self.unclaimed is not None and self.unclaimed.counted == "claimed"
+        return 1.0 - self.unclaimed.expired_share if self.unclaimed is not None and claimed else 1.0
 
     def price_on(self, date: dt.date) -> float:
         """Return the price of a ticket on `date`; before the first regime, the first regime's."""

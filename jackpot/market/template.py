@@ -56,7 +56,8 @@ game:
   #   - {name: "5+0", odds_one_in: 1_000_000, prize: 100_000}           # a fixed prize to each winner
   #   - {name: "4+0", odds_one_in: 10_000, share_of_sales: 0.05}        # a pool divided among the winners
   # secondary_log_sd: 0.0       # how far secondary prizes scatter about their mean (sd of the log)
-  # pool: {share_of_sales: 0.30, opening: 10_000_000}
+  # pool: {share_of_sales: 0.30, opening: 10_000_000, cap: 250_000_000}  # above the cap it goes to the tiers below
+  # must_be_won: {after_rollovers: 5, specials: [new_year]}  # rollover: paid out, to the tiers below if nobody wins
   # postcode: {tickets_per_postcode: 8, log_sd: 0.5}
 
 # What may be announced: start, start + step, start + 2 step ... up to the cap.
@@ -85,12 +86,25 @@ regulation:
     contribution:               # what a draw accrues: this share of sales, and P(a win) x jackpot
       share_of_sales: 0.25
       expected_jackpot: true
+      # reserve: {opens: 2026-01-03, opening: 100_000_000, floor: 0, confidence: 0.95}  # set aside less paid
 
 costs:
   good_cause_share_of_sales: 0.30
   # tax_share_of_sales: 0.0
   # variable_share_of_sales: 0.0  # retailers' commission and the like
   # fixed_per_draw: 0
+
+# An insurer pays what the jackpots of one draw cost above the excess; the premium is the sum of the three.
+# insurance: {excess: 20_000_000, premium_per_draw: 0, premium_share_of_sales: 0.01, premium_per_expected_claim: 1.3}
+
+# Prizes below the jackpot that are claimed late, or never.
+# unclaimed:
+#   late_share: 0.10
+#   late_days: 60
+#   expired_share: 0.02
+#   expires_after_days: 180
+#   expired_go_to: good_causes  # or operator
+#   counted: won                # by the realised payout ratio; `claimed`: without what expires
 
 # The floor under the operator's cash. The cash itself never stands here: it is a file of its own.
 cash:
@@ -126,10 +140,10 @@ history:
 # planned: {marketing: 250_000, sister_jackpot: 8_000_000}
 
 # Settings with defaults that serve every market shipped; see docs/market-files.md.
-# demand: {model: spline, test_share: 0.2}
+# demand: {model: combination, test_share: 0.2}
 # governance: {four_eyes: false, approval_days: 7}
 # gates: {smallest_skill_over_naive: 0.0, coverage_90_pct: [75, 99.5], smallest_test_draws: 8}
-# decision: {horizon_draws: 52, samples: 1000, near_optimal_share: 0.01, seed: 20_260_101}
+# decision: {horizon_draws: 52, samples: 1000, near_optimal_share: 0.01, seed: 20_260_101, pool: expected}
 
 # When the weekly pipeline runs, in the time zone above.
 schedule:

@@ -177,7 +177,9 @@ def _happened(market: Market, row: object) -> _Happened:
     sales, paid, others = (float(getattr(row, name)) for name in ("sales", "jackpot_paid", "secondary_paid"))
     realised = sales * (1 - market.costs.share_of_sales) - paid - others - market.costs.fixed_per_draw
     # A pool's jackpot was set aside from earlier sales: what is paid is not what the draw cost.
-    known = np.isfinite(realised) and market.game.pool is None
+    # Nor is it where an insurer bears a part, or prizes expire.
+    plain = market.game.pool is None and market.insurance is None and market.unclaimed is None
+    known = np.isfinite(realised) and plain
     return _Happened(float(row.jackpot), sales, realised if known else None)  # type: ignore[attr-defined]
 
 

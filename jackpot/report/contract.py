@@ -20,7 +20,7 @@ class ReportInputs:
     `curve` is in the form of decision.contract.CURVE_COLUMNS. `history` has a row a draw: `draw_date`, `jackpot`,
     `sales`, `special`, `forecast`, `low_90`, `high_90` (the last three NaN before the back-test's window). `cash` is
     None for the form without cash figures that the Kubeflow dashboard shows. `months` say what became of the market's
-    earlier recommendations.
+    earlier recommendations; `card` is the model card of the model in use, in Markdown.
     """
 
     market: Market
@@ -32,3 +32,4 @@ class ReportInputs:
     problems: tuple[Problem, ...]
     cash: CashOutlook | None
     months: tuple[Month, ...] = ()
+    card: str = ""

@@ -31,6 +31,8 @@ def markdown(inputs: ReportInputs) -> str:
         markdown_table(summary.constraints),
         *(plain(sentence) for sentence in summary.plan.sentences),
         *(markdown_table(table) for table in summary.plan.tables),
+        *(plain(sentence) for sentence in summary.sensitivity.sentences),
+        *([markdown_table(summary.sensitivity.inputs)] if summary.sensitivity.inputs.rows else []),
         markdown_table(summary.alternatives),
         markdown_table(summary.elasticity),
         *(plain(sentence) for sentence in summary.forecast.sentences),

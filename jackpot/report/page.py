@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def html(inputs: ReportInputs) -> bytes:
         elasticity=charts.elasticity_chart(record.elasticity, money) if len(record.elasticity) > 1 else None,
         plan=plan_charts(record, money),
         fan=charts.cash_fan(inputs.cash, money) if inputs.cash is not None else None,
+        card=_card(inputs.card),
     )
 
 
@@ -50,6 +52,13 @@ def evaluation_html(evaluation: Evaluation, market: Market) -> bytes:
         summary=summarise_evaluation(evaluation, money),
         charts=evaluation_charts(evaluation, money),
     )
+
+
+def _card(markdown: str) -> str:
+    """Return a model card as HTML, two levels of headings below the page's own; markup within it is escaped."""
+    from markdown_it import MarkdownIt
+
+    return str(MarkdownIt("js-default").disable(["image", "link"]).render(re.sub(r"(?m)^#", "###", markdown)))
 
 
 def render(template: str, **values: Any) -> bytes:

@@ -15,6 +15,7 @@ from .forecast import ForecastSummary, summarise_forecast
 from .money import MINUS, NBSP, Money, long_date, one_in, percent, short_date
 from .parts import Cell, Figure, Notice, Table, Tone
 from .plan import PlanSummary, in_words, summarise_plan
+from .sensitivity import SensitivitySummary, summarise_sensitivities
 
 MOST_WARNINGS: Final = 40
 """More are counted, not listed; all of them stand beside the snapshot."""
@@ -61,6 +62,7 @@ class Summary:
     constraints: Table
     alternatives: Table
     plan: PlanSummary
+    sensitivity: SensitivitySummary
     elasticity: Table
     forecast: ForecastSummary
     evaluation: EvaluationSummary
@@ -87,6 +89,7 @@ def summarise(inputs: ReportInputs) -> Summary:
         constraints=_constraints(record.constraints, money),
         alternatives=_alternatives(record, money),
         plan=summarise_plan(record, money),
+        sensitivity=summarise_sensitivities(record, money),
         elasticity=_elasticity(record, money),
         forecast=summarise_forecast(record.explanation, money),
         evaluation=summarise_evaluation(inputs.evaluation, money),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import InputError, Problem
 from ..game.draw import simulate_draws
+from ..game.rollover import must_be_won
 from ..game.winners import settled
 from ..market.calendar import draw_dates, is_special
 from ..market.schema import Market
@@ -49,7 +50,7 @@ def play(market: Market, draws: int | None = None, seed: int | None = None) -> p
 
     digits = market.currency_decimals
     pool = market.game.pool.opening if market.game.pool else math.nan
-    jackpot, won = None, False
+    jackpot, won, rollovers = None, False, 0
 
     def announced(i: int) -> float:
         if market.game.pool:
@@ -63,10 +64,12 @@ def play(market: Market, draws: int | None = None, seed: int | None = None) -> p
         mean = float(settled(np.exp(log_calendar[i] + truth.response(jackpot))))
         tickets = max(round(float(settled(np.exp(error[i]))) * mean / price), 1)
         sales = round(tickets * price, digits)
-        outcome = simulate_draws(market, price, sales, jackpot, pool if market.game.pool else 0.0, drawing)
+        must = bool(must_be_won(market, date, np.array(rollovers)))
+        outcome = simulate_draws(market, price, sales, jackpot, pool if market.game.pool else 0.0, drawing, must)
         won = bool(outcome.jackpot_winners > 0)
         if market.game.pool:
             pool = round(float(outcome.pool_after), digits)
+            rollovers = 0 if won or must else rollovers + 1
         row = {
             "draw": i + 1,
             "draw_date": date,

@@ -45,7 +45,12 @@ def optimise(
 
 
 def decide_week(
-    week: Week, in_use: ModelInUse, cash: Cash | None, circumstances: Circumstances | None = None
+    week: Week,
+    in_use: ModelInUse,
+    cash: Cash | None,
+    circumstances: Circumstances | None = None,
+    *,
+    with_sensitivities: bool = True,
 ) -> Decision:
     """Return the decision for the first draw on or after the week's day."""
     from ..decision.recommend import decide
@@ -82,6 +87,7 @@ def decide_week(
         cash,
         warnings=week.checks.warnings,
         circumstances=circumstances,
+        with_sensitivities=with_sensitivities,
     )
     explanation = explain_week(week, model, demand, decision.recommendation)
     return replace(decision, recommendation=decision.recommendation.model_copy(update={"explanation": explanation}))

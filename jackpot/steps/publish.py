@@ -14,7 +14,7 @@ from ..outcomes import Month, outcomes
 from ..records import Metadata, Recommendation
 from ..report.contract import ReportInputs
 from ..store import MissingObjectError, Store
-from .model_in_use import ModelInUse, Standing
+from .model_in_use import CARD, ModelInUse, Standing
 from .optimise import outlook_key, read_outlook
 from .state import keep_state
 from .week import Week
@@ -78,6 +78,7 @@ def publish(
         problems=(),
         cash=outlook,
         months=_earlier(week, record, log, store),
+        card=in_use.files.get(CARD, b"").decode(),
     )
     prefix = recommendation_prefix(record.market, record.draw_date, record.metadata.snapshot, identity)
     files = {

@@ -152,3 +152,39 @@ def test_sensitivities_are_those_of_the_closed_form(world):
         assert moved[("elasticity", factor)] == pytest.approx(want, abs=0.5e6)
     assert {one.name for one in found.smallest} == {"elasticity", "prize_share"}
     assert all(one.jackpot != week.jackpot for one in found.smallest)
+    assert found.unmoved == {"level": pytest.approx(0.4)}
+
+
+def test_the_smallest_change_moves_the_jackpot_and_two_thirds_of_it_does_not(world):
+    """Where nothing is promised, b / (1 + b) is halfway to the next step of the grid, from either side."""
+    week = solved(world, jackpot={"step": 1e6}, demand=world.Demand(b=0.3, noise=0.0))
+    one = next(one for one in sensitivities(week).smallest if one.name == "elasticity")
+    for share, moves in ((1.0, True), (2 / 3, False)):
+        changes = Changes(elasticity=1.0 + share * one.change)
+        assert (what_if(week, changes).answer.recommended != week.jackpot) is moves
+
+
+def test_sensitivities_are_what_a_new_plan_answers(world):
+    week = solved(world, regulation=YEARLY, decision={"horizon_draws": 26})
+    found = sensitivities(week)
+    assert found.jackpot == week.jackpot
+    for one in found.inputs:
+        anew = what_if(week, Changes(**{one.name: one.value}))
+        assert one.jackpot == pytest.approx(anew.answer.recommended, abs=1e6)
+        assert one.value_ahead == pytest.approx(
+            anew.difference["value_ahead"], abs=5e-3 * anew.recommendation.value_ahead
+        )
+
+
+def test_sensitivities_know_no_cash(world):
+    """With a floor that binds and without cash figures they are the same, to the byte."""
+    parts = {"regulation": YEARLY, "cash": {"floor": 5e6}, "decision": {"samples": 100, "horizon_draws": 8}}
+    poor, unknown = (solved(world, money, **parts) for money in (15e6, None))
+    assert poor.jackpot != unknown.jackpot
+    assert sensitivities(poor).to_bytes() == sensitivities(unknown).to_bytes()
+
+
+def test_no_jackpot_hangs_on_nothing(world):
+    week = solved(world, jackpot={"start": 40e6, "largest_change": 1e6})
+    assert week.trouble is not None
+    assert sensitivities(week) is None

@@ -6,9 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from jackpot.decision.draw_law import winner_distribution
 from jackpot.game.moments import draw_moments, expected_value
-from jackpot.game.winners import variance_over_mean
+from jackpot.game.winners import variance_over_mean, winner_distribution
 
 JACKPOTS = (1.0, 1e3, 1e6, 1e9)
 ODDS = (2.0, 1e6, 1e12)

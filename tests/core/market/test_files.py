@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+import re
 
 import pytest
+import yaml
 
 from jackpot.errors import InputError
 from jackpot.market.loading import load_market, parse_market
@@ -83,3 +85,18 @@ def test_the_template_refuses_a_name_that_no_file_may_have(name):
 def test_the_template_proposes_a_name():
     with pytest.raises(InputError, match="for example my_market_uk"):
         commented_template("My Market-UK")
+
+
+def test_the_defaults_that_are_written_down_are_those_that_hold() -> None:
+    template = commented_template("freedonia")
+    written = re.findall(r"(?m)^# (demand|governance|gates|decision): (\{.*\})$", template)
+    rows = re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", (MARKETS.parents[1] / "docs" / "market-files.md").read_text())
+    for section, keys in rows:
+        if section in Market.model_fields:
+            settings = (key for key in re.findall(r"`(\w+: [^`]*)`", keys))
+            written.append((section, f"{{{', '.join(settings)}}}"))
+    assert {section for section, _ in written} >= {"demand", "governance", "gates", "decision", "monitoring"}
+    for section, text in written:
+        given = yaml.safe_load(text)
+        default = getattr(Market.model_validate(yaml.safe_load(template)), section).model_dump(mode="json")
+        assert {key: default[key] for key in given} == given, section

@@ -25,6 +25,8 @@ from jackpot.records import (
     NearOptimal,
     Recommendation,
     Score,
+    Sensitivities,
+    Sensitivity,
     Specials,
 )
 from jackpot.report import ReportInputs
@@ -185,11 +187,35 @@ def recommendation(status: str, title: str, currency: str, warnings: tuple[str, 
             jackpot=None if none else seed, expected_value=None if none else float(value_at(seed)),
             gain=None if none else value - float(value_at(seed)), feasible=False, reason="below the payout floor",
         ),
+        sensitivities=None if none else hangs_on(jackpot),
         infeasibility=None if status == "recommended" else infeasibility,
         model=ModelNote(name="spline", gates="passed", wmape_pct=6.12, coverage_90_pct=91.2, extrapolated=False),
         warnings=warnings,
         metadata=HASHES,
     )  # fmt: skip
+
+
+def hangs_on(jackpot: float) -> Sensitivities:
+    def one(name: Any, value: float, change: float, moved: float, ahead: float) -> Sensitivity:
+        return Sensitivity(name=name, value=value, change=change, jackpot=jackpot + moved, value_ahead=ahead)
+
+    return Sensitivities(
+        jackpot=jackpot,
+        inputs=(
+            one("elasticity", 0.9, -0.1, -6e5, -1.2e6),
+            one("elasticity", 1.1, 0.1, 5e5, 1.3e6),
+            one("level", 0.9, -0.1, 0.0, -2.5e7),
+            one("level", 1.1, 0.1, 0.0, 2.6e7),
+            one("prize_share", 0.24, -0.01, 9e5, 5.1e6),
+            one("prize_share", 0.26, 0.01, -8e5, -4.9e6),
+        ),
+        smallest=(
+            one("elasticity", 0.984, -0.016, -1e5, -2e5),
+            one("prize_share", 0.2525, 0.0025, -2e5, -1.2e6),
+        ),
+        unmoved={"level": 0.4},
+        value_of_information=1_672.0,
+    )
 
 
 def evaluation(*, passed: bool) -> Evaluation:

@@ -147,6 +147,29 @@ def test_the_headline_is_the_records(inputs: Build, pages: dict[str, bytes]) -> 
     assert shown == pytest.approx(of_record, rel=1e-8)
 
 
+def test_what_it_hangs_on_is_said_with_its_figures(inputs: Build, pages: dict[str, bytes]) -> None:
+    for form in (Reader(pages["recommended"]).text().replace("\u00a0", " "), markdown(inputs())):
+        assert "hangs most on the share of other prizes: with it 1 point lower, the plan would announce" in form
+        assert "£18,000,000, £900,000 more." in form
+        assert "the elasticity of sales 1.6% lower (to £17,000,000)" in form
+        assert "the share of other prizes 0.25 points higher (to £16,900,000)" in form
+        assert "of the level of sales (40%)" in form
+        assert "at most £1,672" in form.replace("£1,670", "£1,672")
+        assert "+£25" not in form
+    assert "What it hangs on" not in Reader(pages["infeasible"]).text()
+
+
+def test_what_follows_is_said_to_be_about_another_jackpot_where_the_cash_floor_binds(inputs: Build) -> None:
+    given = inputs()
+    found = given.recommendation.sensitivities
+    assert found is not None
+    other = found.model_copy(update={"jackpot": 2e7})
+    record = given.recommendation.model_copy(update={"sensitivities": other})
+    words = Reader(html(dataclasses.replace(given, recommendation=record))).text("p")
+    assert "it would be £20,000,000: what follows is about that jackpot" in words
+    assert "about that jackpot" not in Reader(html(given)).text("p")
+
+
 def test_an_infeasible_week_cannot_be_taken_for_a_recommendation(inputs: Build, pages: dict[str, bytes]) -> None:
     page = Reader(pages["infeasible"])
     assert page.text("h1") == "No jackpot can be recommended for Saturday 28 November 2026"
@@ -186,7 +209,7 @@ def test_hostile_text_stays_text(inputs: Build) -> None:
     hostile = '<script>alert(1)</script> | "a" & `b` [c](http://x) *d*\nnext'
     given = inputs(title=hostile[:120], warnings=(hostile,))
     given = dataclasses.replace(given, problems=(Problem("bad", where=hostile, found="</svg><img src=x onerror=y>"),))
-    page = Reader(html(given))
+    page = Reader(html(dataclasses.replace(given, card=f"# Card\n\n{hostile} ![d](http://y)\n")))
     assert not {"script", "img", "a"} & {tag for tag, _ in page.tags}
     assert hostile in {text for tag, text in page.texts if tag == "li"}
     text = markdown(given)
@@ -194,6 +217,15 @@ def test_hostile_text_stays_text(inputs: Build) -> None:
     assert "<img" not in text
     assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| " in text
     assert r"\[c\](http://x) \*d\* next" in text
+
+
+def test_the_model_card_stands_in_the_report_below_its_headings(inputs: Build) -> None:
+    table = "| Gate | Verdict |\n| --- | --- |\n| skill | passed |\n"
+    card = f"# Model card: sales\n\n## Use\n\nTo choose `jackpot`.\n\n{table}"
+    page = Reader(html(dataclasses.replace(inputs(), card=card)))
+    assert [text for tag, text in page.texts if tag in {"h3", "h4"}][-2:] == ["Model card: sales", "Use"]
+    assert {"Gate", "skill", "passed"} <= {text for tag, text in page.texts if tag in {"th", "td"}}
+    assert "The model in use" not in Reader(html(inputs())).text()
 
 
 def test_synthetic_draws_are_called_so(inputs: Build) -> None:

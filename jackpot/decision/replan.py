@@ -1,0 +1,90 @@
+"""A plan for draws that differ a little from those of a plan at hand, found at once from its multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from .plan import Ahead, Plan, look_ahead
+from .programme import Policy
+from .situation import Array
+
+_NEAR: Final = (0.7, 1.0, 1.4)
+_WIDE: Final = (0.0, 0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
+_FROM_NOTHING: Final = (0.0, 1e-3, 4e-3, 0.016, 0.06, 0.25, 1.0)
+_MOST = 10.0
+_ROUNDING = 1e-9
+
+
+def replan(ahead: Ahead, known: Plan, *, smooth: bool = False) -> Plan:
+    """Return what `make_plan` would for other draws ahead, from the multipliers of a plan at hand.
+
+    With `smooth` its tables are those of a random choice between two multipliers that keeps the promise as it is, and
+    not better, so that they move as smoothly as what they depend on.
+    """
+    programme, confidence, end = ahead.programme, known.confidence, ahead.period_end
+    stage, scale = ahead.stages[ahead.now], ahead.unit / known.ahead.unit
+    reached = look_ahead(ahead, stage.chance, stage.increment).attainable
+    attainable = float((reached if stage.allowed is None else reached[stage.allowed]).max())
+    at_start = float(programme.cells.read(programme.attainable[0, 0], np.array([ahead.x_start]))[0])
+    promised = known.promised if attainable >= known.promised - _ROUNDING else confidence
+    tail = None
+    if known.tail is not None:
+        x = 0.0 if ahead.stages[end - 1].resets else max(ahead.x_now, 0.0)
+        before = scale * float(known.tail.multiplier[0])
+        draws = end, len(ahead.stages)
+        tail = _least(ahead, confidence, promised, draws, None, (end, x), before, smooth=smooth)
+    since = (0, ahead.x_start) if at_start >= confidence else (ahead.now, ahead.x_now)
+    before = scale * known.multiplier
+    policy = _least(ahead, confidence, promised, (0, end), tail, since, before, smooth=smooth)
+    return Plan(ahead, confidence, promised, attainable, at_start, policy, tail, ())
+
+
+def _least(
+    ahead: Ahead,
+    confidence: float,
+    promised: float,
+    draws: tuple[int, int],
+    tail: Policy | None,
+    since: tuple[int, float],
+    before: float,
+    *,
+    smooth: bool,
+) -> Policy:
+    """Return the policy of the least multiplier near the one `before` that keeps the promise, or of a large one."""
+    programme, (t, x), most = ahead.programme, since, ahead.unit * _MOST
+    at = np.array([x])
+    if programme.cells.read(programme.attainable[t, 0], at)[0] < confidence - _ROUNDING:
+        return programme.solve(np.array([most]), promised, *draws, tail)
+    near = before * np.array(_NEAR) if before else np.zeros(1)
+    wide = before * np.array(_WIDE) if before else ahead.unit * np.array(_FROM_NOTHING)
+    for ladder in (near, np.append(wide[wide < most], most)):
+        policies = programme.solve(ladder, promised, *draws, tail)
+        chances = np.array([programme.cells.read(row, at)[0] for row in policies.kept[t - draws[0]]])
+        enough = chances >= confidence - _ROUNDING
+        if enough.any() and (ladder[0] == 0.0 or not enough[0]):
+            break
+    row = int(enough.argmax()) if enough.any() else int(chances.argmax())
+    return _between(policies, row, chances, confidence) if smooth else policies.row(row)
+
+
+def _between(policies: Policy, row: int, chances: Array, confidence: float) -> Policy:
+    """Return a row mixed with the one before it so that the promise is kept as it is."""
+    best = policies.row(row)
+    if row == 0 or chances[row] <= chances[row - 1]:
+        return best
+    less = policies.row(row - 1)
+    share = float(np.clip((confidence - chances[row - 1]) / (chances[row] - chances[row - 1]), 0.0, 1.0))
+
+    def mixed(one: Array, other: Array) -> Array:
+        return np.asarray(share * one + (1.0 - share) * other, dtype=np.float64)
+
+    return replace(
+        best,
+        multiplier=mixed(best.multiplier, less.multiplier),
+        value=mixed(best.value, less.value),
+        kept=mixed(best.kept, less.kept),
+        later=mixed(best.later, less.later),
+    )
