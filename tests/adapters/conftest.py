@@ -116,7 +116,7 @@ def postgres() -> Iterator[str]:
     if POSTGRES is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     # A socket's path is short, and the user postgres reads no folder of the tests.
-    folder = Path(tempfile.mkdtemp(prefix="jackpot-postgres-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="jackpot-postgres-", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     port, data = free_port(), folder / "data"
