@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.error import URLError
+
+THREADS: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def free_port() -> int:
@@ -41,7 +43,7 @@ def server(command: Sequence[str], port: int, path: str, body: bytes, patience: 
     Raises RuntimeError where it ends, or does not answer in `patience` seconds.
     """
     url = f"http://127.0.0.1:{port}"
-    settings = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    settings = {**os.environ, **THREADS}
     # MLflow calls uvicorn by its name.
     settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), settings.get("PATH", "")])
     began = time.perf_counter()

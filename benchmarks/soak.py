@@ -27,8 +27,9 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from .batch import memory
 from .report import Figure, finish
+from .server_process import Server
 from .serving import _binary, v2_body
-from .stress import INFER, PREDICT, Server, Stage, running, stage
+from .stress import INFER, PREDICT, Stage, running, stage
 from .wire import Client, post
 
 JACKPOTS = (5e6, 2e7, 9e7)
@@ -260,7 +261,7 @@ def main() -> None:
             day = Day(on, server, time.monotonic() + 60 * asked.minutes)
             asyncio.run(live(day, place))
             dropped = server.metric("jackpot_payloads_dropped")
-            taken, defects = len(server.events("loaded")) - 1, len(server.events("defect"))
+            taken, defects = len(server.lines("loaded")) - 1, len(server.lines("defect"))
     for kind, count in sorted(day.kinds.items()):
         print(f"  {kind}: {count:,}")
     for one in day.unexplained[:10]:

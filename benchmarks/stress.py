@@ -14,10 +14,8 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,13 +32,13 @@ from jackpot.store import FolderStore
 
 from .batch import memory
 from .report import Figure, finish
+from .server_process import Server, start
 from .servers import free_port
 from .serving import v1_body
 from .wire import Client, Proxy, is_ready, post
 
 MARKET = "england"
 PREDICT, INFER = f"/v1/models/{MARKET}:predict", f"/v2/models/{MARKET}/infer"
-QUICK = ("--poll_seconds", "0.1", "--retry_seconds", "0.5")
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,11 @@ class Stage:
     def store(self) -> FolderStore:
         """Return the store."""
         return FolderStore(self.folder)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Return the flags of a server that follows its deployments."""
+        return "--deployed", "--store", str(self.folder)
 
     def deploy(self, version: int, **changes: str) -> None:
         """Name the version that answers."""
@@ -97,65 +100,14 @@ def stage(folder: Path) -> Stage:
     return made
 
 
-@dataclass
-class Server:
-    """A server process of a stage, its log in a file."""
-
-    process: subprocess.Popen[bytes]
-    http: int
-    grpc: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        """Return where it answers over HTTP."""
-        return f"http://127.0.0.1:{self.http}"
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the log's lines of an event."""
-        wanted = f'"event":"{name}'
-        return [json.loads(line) for line in self.log.read_text().splitlines() if wanted in line and line[:1] == "{"]
-
-    def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
-        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
-
-    def wait_until_ready(self) -> None:
-        """Return once it is ready; raise RuntimeError where that takes a minute."""
-        until = time.monotonic() + 60
-        while time.monotonic() < until and self.process.poll() is None:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/v2/health/ready", timeout=1).status_code == 200:
-                    return
-            time.sleep(0.05)
-        raise RuntimeError(self.log.read_text()[-2000:])
-
-
-def start(on: Stage, log: Path, *flags: str, http: int | None = None) -> Server:
-    """Start a server that follows a stage's deployments."""
-    ports = http or free_port(), free_port()
-    where = ["--http_port", str(ports[0]), "--grpc_port", str(ports[1]), "--deployed", "--store", str(on.folder)]
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving", *where, *QUICK, *flags],
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-    return Server(process, *ports, log)
-
-
 @contextlib.contextmanager
 def running(on: Stage, log: Path, *flags: str) -> Iterator[Server]:
-    """Start a server, wait for it, and stop it at the end."""
-    server = start(on, log, *flags)
+    """Start a server of a stage, wait for it, and stop it at the end."""
+    server = start(log, *on.flags, *flags)
     try:
-        server.wait_until_ready()
         yield server
     finally:
-        server.process.send_signal(signal.SIGINT)
-        server.process.wait(30)
+        server.stop()
 
 
 @dataclass
@@ -240,7 +192,8 @@ def sigterms(on: Stage, folder: Path, count: int) -> list[Figure]:
     slowest = [0.0]
 
     async def all_of() -> int:
-        replicas = [start(on, folder / f"replica{i}.log", "--drain_seconds", "1.5") for i in (0, 1)]
+        flags = (*on.flags, "--drain_seconds", "1.5")
+        replicas = [start(folder / f"replica{i}.log", *flags, ready=False) for i in (0, 1)]
         try:
             for one in replicas:
                 await asyncio.to_thread(one.wait_until_ready)
@@ -262,7 +215,7 @@ def sigterms(on: Stage, folder: Path, count: int) -> list[Figure]:
                 slowest[0] = max(slowest[0], time.monotonic() - began)
                 ended.set()
                 await deaf
-                replicas[turn % 2] = start(on, one.log, "--drain_seconds", "1.5", http=one.http)
+                replicas[turn % 2] = start(one.log, *flags, http=one.http, ready=False)
                 while not await is_ready(one.http):
                     await asyncio.sleep(0.05)
                 await asyncio.sleep(0.3)
@@ -317,7 +270,7 @@ def garbage(on: Stage, log: Path, count: int) -> list[Figure]:
         made.by_schema(server.url, count // 10, verdicts)
         took = time.monotonic() - began
         still = httpx.post(server.url + PREDICT, content=on.body([2e7]), headers={"content-type": "application/json"})
-        late, defects = memory(server.process.pid), len(server.events("defect"))
+        late, defects = memory(server.process.pid), len(server.lines("defect"))
     for kind, n in sorted(verdicts.counts.items()):
         print(f"  {kind}: {n:,}")
     print(f"{verdicts.counts.total():,} broken requests in {took:.0f} s; {defects} defects logged; "

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from fastapi import FastAPI
@@ -22,6 +22,9 @@ from .openapi import described
 from .payload_log import PayloadLog
 from .refusal import Refusal, shown
 from .version import Forecast, Question, TooMuchAtOnceError, Version
+
+if TYPE_CHECKING:
+    from .tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -37,6 +40,8 @@ KSERVE: Final = re.compile(
     r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models(/[\w.-]+(/ready)?)?)?|/docs|/openapi\.json"
 )
 """What KServe answers itself, GET alone."""
+PROBES: Final = frozenset({"/", "/metrics", "/v2/health/live", "/v2/health/ready"})
+"""Asked for every few seconds by machines, and of no interest to a trace."""
 VERSIONED: Final = re.compile(r"(/v2/models/[\w.-]+)/versions/([\w.-]+)/infer")
 CARD: Final = "/jackpot/models/"
 """What answers now, and what it can be asked: what KServe's own metadata has no room for."""
@@ -63,10 +68,14 @@ class ServingApp(FastAPI):
     log: Log
     request_log: Callable[[bytes], None]
     payloads: PayloadLog | None = None
+    tracing: Tracing | None = None
 
-    def serve(self, fleet: Fleet, log: Log, request_log: Callable[[bytes], None], payloads: PayloadLog | None) -> None:
+    def serve(
+        self, fleet: Fleet, log: Log, request_log: Callable[[bytes], None], payloads: PayloadLog | None,
+        tracing: Tracing | None = None,
+    ) -> None:  # fmt: skip
         """Answer for a fleet."""
-        self.fleet, self.log, self.request_log, self.payloads = fleet, log, request_log, payloads
+        self.fleet, self.log, self.request_log, self.payloads, self.tracing = fleet, log, request_log, payloads, tracing
         self._hot: dict[str, tuple[str, Served]] = {}
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="forecast")
         self._counter = 0
@@ -87,7 +96,10 @@ class ServingApp(FastAPI):
             hot = self._find(path)
         if hot is not None and method == "POST":
             await self._answer(scope, receive, send, *hot)
-        elif hot is None and method == "GET" and KSERVE.fullmatch(path):
+            return
+        if self.tracing is not None and path not in PROBES:
+            send = self.tracing.noting(scope, send)
+        if hot is None and method == "GET" and KSERVE.fullmatch(path):
             # FastAPI takes what a route of KServe's leaves out of its path, such as a version, from the query: a 501.
             await super().__call__({**scope, "query_string": b""}, receive, send)
         elif method == "GET" and path.startswith(CARD) and (version := self._current(path[len(CARD) :])) is not None:
@@ -166,7 +178,7 @@ class ServingApp(FastAPI):
             out.append(CLOSE)
         await _send(send, status, answer, out)
         seconds = time.perf_counter() - started
-        self.seen(served.name, protocol, status, seconds, version, instances, request_id, headers, found)
+        self.seen(served.name, protocol, scope["path"], status, seconds, version, instances, request_id, headers, found)
 
     async def _result(self, version: Version, protocol: str, body: bytes, headers: dict[bytes, bytes] | None) -> Result:
         json_length = headers.get(b"inference-header-content-length") if headers else None
@@ -250,10 +262,10 @@ class ServingApp(FastAPI):
         return message
 
     def seen(
-        self, name: str, protocol: str, status: int, seconds: float, version: str | None, instances: int,
+        self, name: str, protocol: str, path: str, status: int, seconds: float, version: str | None, instances: int,
         request_id: str, headers: dict[bytes, bytes], refusal: Refusal | None,
     ) -> None:  # fmt: skip
-        """Count a request and write its line of the log."""
+        """Count a request, write its line of the log and make its span."""
         metrics = self.fleet.metrics
         metrics.requests[name, protocol, str(status)] += 1
         metrics.latency[name, version or "", protocol].add(seconds)
@@ -264,6 +276,10 @@ class ServingApp(FastAPI):
         traced = headers.get(b"traceparent")
         if traced is not None:
             line["traceparent"] = shown(traced.decode("latin-1"))[1:-1]
+        if self.tracing is not None:
+            line |= self.tracing.inference(
+                name, protocol, path, status, seconds, version, instances, request_id, headers, refusal
+            )
         if refusal is not None:
             line |= {"reason": refusal.reason, "field": refusal.field}
         self.request_log(orjson.dumps(line))

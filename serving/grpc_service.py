@@ -77,7 +77,8 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         known = name if name in self._app.fleet.served else ""
         headers = _metadata(context)
         self._app.fleet.metrics.refusals[known, refusal.reason] += 1
-        self._app.seen(known, "grpc", refusal.status, seconds, None, 0, self._app.request_id(headers), headers, refusal)
+        request_id = self._app.request_id(headers)
+        self._app.seen(known, "grpc", "", refusal.status, seconds, None, 0, request_id, headers, refusal)
 
     def _version(self, name: str) -> Version:
         served = self._app.fleet.served.get(name)
@@ -152,7 +153,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         request_id = app.request_id(headers)
         app.answered(version, request_id, asked, forecast)
         seconds = time.perf_counter() - started
-        app.seen(version.name, "grpc", 200, seconds, version.version, len(asked.dates), request_id, headers, None)
+        app.seen(version.name, "grpc", "", 200, seconds, version.version, len(asked.dates), request_id, headers, None)
         return _response(request.id, version, asked, forecast, list(wanted) or list(v2.OUTPUT_NAMES), bool(raw))
 
 

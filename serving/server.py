@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from kserve import model_server
@@ -23,14 +24,17 @@ from prometheus_client import REGISTRY
 from jackpot.errors import JackpotError
 from jackpot.store import FolderStore, Store
 
-from .app import ServingApp
-from .background import Lines
+from .app import Log, ServingApp
+from .background import Background, Lines
 from .fleet import Fleet
 from .kserve_server import model_server_for
 from .loading import UNREGISTERED, Assignment, deployed, in_folder
 from .metrics import Metrics
 from .payload_log import PayloadLog
 from .settings import Settings, add_flags
+
+if TYPE_CHECKING:
+    from .tracing import Tracing
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter from the one that answers; Python's own 5 ms would be seen in p99."""
@@ -64,6 +68,32 @@ def open_store(uri: str) -> Store:
     return FolderStore(Path(uri))
 
 
+def open_tracing(environ: Mapping[str, str], settings: Settings, log: Log) -> Tracing | None:
+    """Return what traces requests where OpenTelemetry's variables ask for it; else None, and nothing is imported.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables; as it says there, what is not
+    known is said and passed over.
+    """
+
+    def first(*names: str, default: str = "") -> str:
+        return next((value for name in names if (value := environ.get(name, "").strip())), default).lower()
+
+    exporter = first("OTEL_TRACES_EXPORTER")
+    endpoint = first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not (exporter or endpoint) or exporter == "none" or first("OTEL_SDK_DISABLED") == "true":
+        return None
+    protocol = first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL", default="http/protobuf")
+    try:
+        if (exporter or "otlp") != "otlp" or protocol != "http/protobuf":
+            raise ValueError(f"exporter {exporter or 'otlp'}, protocol {protocol}; known are otlp and http/protobuf")
+        from .tracing import Tracing
+
+        return Tracing(settings, log)
+    except Exception as error:
+        log("not traced", level="error", error=f"{type(error).__name__}: {error}")
+        return None
+
+
 def serve() -> None:
     """Serve until stopped."""
     import uvloop
@@ -89,22 +119,27 @@ def serve() -> None:
     fleet = Fleet(wanted, store, settings, metrics, log)
     payloads = PayloadLog(open_store(arguments.payload_store), settings) if arguments.payload_store else None
     app = ServingApp(title="Jackpot Optimiser", version="1", docs_url="/docs", redoc_url=None)
-    app.serve(fleet, log, lines.add, payloads)
+    tracing = open_tracing(os.environ, settings, log)
+    app.serve(fleet, log, lines.add, payloads, tracing)
     metrics.gauges["jackpot_log_lines_dropped"] = "Lines of the log that did not fit.", lambda: lines.dropped
     if payloads is not None:
         metrics.gauges["jackpot_payloads_dropped"] = (
             "Rows of the payload log that did not fit.",
             lambda: payloads.dropped,
         )
+    if tracing is not None:
+        spans = tracing.spans
+        metrics.gauges["jackpot_spans_dropped"] = "Spans that did not reach the collector.", lambda: spans.dropped
+    parts = (payloads, tracing.spans if tracing is not None else None, lines)
+    writers: list[Background] = [one for one in parts if one is not None]
     REGISTRY.register(metrics)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
     server = model_server_for(
         fleet, app, http_port=arguments.http_port, grpc_port=arguments.grpc_port, enable_grpc=arguments.enable_grpc
     )
-    for writer in (lines, payloads):
-        if writer is not None:
-            writer.start()
+    for writer in writers:
+        writer.start()
     fleet.look()
     # Hundreds of thousands of objects of imported modules: a full collection would look at each, for 0.2 s.
     gc.collect()
@@ -114,6 +149,5 @@ def serve() -> None:
     try:
         server.start([])
     finally:
-        for writer in (payloads, lines):
-            if writer is not None:
-                writer.stop()
+        for writer in writers:
+            writer.stop()

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from jackpot.scoring.model import HORIZON_DAYS
+
 
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -20,7 +22,7 @@ class Settings:
     max_explained: int = _setting(20, "Most instances in a request for explanations (413).")
     max_quantiles: int = _setting(19, "Most quantiles in a request.")
     body_seconds: float = _setting(10.0, "Longest wait for a part of a body (408).")
-    horizon_days: int = _setting(400, "Draws are forecast up to so many days after the state's as_of.")
+    horizon_days: int = _setting(HORIZON_DAYS, "Draws are forecast up to so many days after the state's as_of.")
     dates_kept: int = _setting(128, "Draws whose demand curves are kept in memory, a quarter of a MB each.")
     poll_seconds: float = _setting(2.0, "How often models and states are looked for.")
     retry_seconds: float = _setting(60.0, "How long a model or state that was refused is left alone.")
@@ -29,6 +31,8 @@ class Settings:
     payload_share: float = _setting(1.0, "Share of answered requests in the payload log.")
     payload_rows: int = _setting(200_000, "Most rows of the payload log in memory; what comes on top is dropped.")
     payload_seconds: float = _setting(60.0, "How often the payload log is written.")
+    trace_spans: int = _setting(10_000, "Most spans of traces in memory; what comes on top is dropped.")
+    trace_seconds: float = _setting(1.0, "How often spans are sent to the collector.")
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Settings:

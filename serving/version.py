@@ -18,16 +18,15 @@ from jackpot.demand.state_space import StateSpaceDemand
 from jackpot.errors import JackpotError
 from jackpot.market.calendar import expected_draws_between, next_draw_date
 from jackpot.market.schema import Market
+from jackpot.scoring.draw_curve import AskedCurve, Curve, Pieces, QuadraticCurve, members_of, quadratics
+from jackpot.scoring.model import REACH
 from jackpot.steps.state import State
 
-from .curves import AskedCurve, Curve, Pieces, QuadraticCurve, members_of, quadratics
 from .refusal import Refusal
 from .settings import Settings
 
 TOLERANCE: Final = 1e-9
 """How far an answer may be from the demand model's own, as a share of it."""
-REACH: Final = 100.0
-"""A jackpot may be so many times the largest seen, or so small a part of the game's smallest."""
 NEW_DATES: Final = 2
 """Curves of draws not asked for before that a request may build without leaving the event loop."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -3,7 +3,8 @@
 Mean, quantiles and elasticity of the state-space models are smooth in the log jackpot between the knots of the curve
 and of the interval's calibration. There they are interpolated at Chebyshev points (Trefethen 2013, Approximation
 Theory and Approximation Practice, ch. 8), in pieces halved until the polynomial agrees with the model. A forecast here
-is the model's own to TOLERANCE, relative; where a curve is not smooth the model itself answers.
+is the model's own to TOLERANCE, relative; where a curve is not smooth the model itself answers. For a few questions at
+levels of their own, `draw_curve` is ready sooner.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..demand.base import Array, Demand
-from ..demand.combination import CombinedDemand
 from ..demand.state_space import StateSpaceDemand
+from .draw_curve import members_of
 
 TOLERANCE: Final = 1e-10
 """Largest relative difference of a mean or quantile, and absolute one of an elasticity, from the model's own."""
@@ -114,7 +115,7 @@ class Curves:
 
     def _starts(self) -> Array:
         """Return where the curves may bend: the ends, the knots and the calibration's two jackpots."""
-        members = self.demand.members if isinstance(self.demand, CombinedDemand) else [self.demand]
+        members, _ = members_of(self.demand) or ([], None)
         bends = list(self._ends)
         for one in members:
             if isinstance(one, StateSpaceDemand):

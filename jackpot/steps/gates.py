@@ -45,6 +45,9 @@ def judge(
         outcome, summary, better = "first", "there is no champion: the floors decide", True
         lines += [_skipped("better_than_champion", "there is no champion")]
         lines += [_skipped("decision_regression", "there is no champion")]
+    elif not candidate.test.evaluation.n_test:
+        outcome, summary = "floor", UNTESTED
+        lines += [_skipped("better_than_champion", UNTESTED), _skipped("decision_regression", UNTESTED)]
     elif isinstance(champion, JackpotError):
         outcome, summary = "not_comparable", str(champion)
         lines += [GateLine(name="better_than_champion", figure=None, threshold="", verdict="failed", reason=summary)]
@@ -93,7 +96,7 @@ def floors(week: Week, evaluation: Evaluation) -> list[GateLine]:
         for gate in evaluation.gates
     ]
     checks, largest = week.checks, week.market.gates.largest_warned_share
-    share = (len(checks.warnings) + checks.quarantined) / (checks.rows + checks.quarantined)
+    share = (len(checks.warnings) + checks.quarantined) / max(checks.rows + checks.quarantined, 1)
     data = GateLine(
         name="data_warnings",
         figure=share,
@@ -146,8 +149,8 @@ def decisions(week: Week, candidate: Candidate, champion: RegisteredModel) -> De
 
     evaluation = candidate.test.evaluation
     standing = Standing(standing="candidate", version=None)
-    own = decide_week(week, ModelInUse.of(candidate.files, evaluation, standing), None)
-    held = decide_week(week, ModelInUse.of(champion.files, evaluation, standing), None)
+    models = (ModelInUse.of(one.files, evaluation, standing) for one in (candidate, champion))
+    own, held = (decide_week(week, model, None, with_sensitivities=False) for model in models)
     ours, theirs = own.recommendation, held.recommendation
     seen: float | None = None
     if ours.jackpot is not None:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
+from benchmarks.server_process import Server, start, wait_for
+from benchmarks.servers import free_port
 from jackpot.canonical import json_bytes, sha256
 from jackpot.demand.base import Demand
 from jackpot.demand.models import new_model
@@ -32,6 +24,8 @@ from jackpot.steps.state import keep_state
 from jackpot.steps.week import Week
 from jackpot.steps.weekly import week_in_memory
 from jackpot.store import FolderStore
+
+__all__ = ["Server", "free_port", "start", "wait_for"]
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKET = "england"
@@ -98,69 +92,6 @@ def train(folder: Path) -> Trained:
     made.keep(2, 1)
     made.deploy(1)
     return made
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server process and where it answers."""
-
-    process: subprocess.Popen[bytes]
-    http: int
-    grpc: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http}"
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the log's lines of an event."""
-        whole = self.log.read_text().rpartition("\n")[0]  # the last line may be on its way
-        found = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
-        return [line for line in found if line["event"] == event]
-
-    def ready(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/v2/health/ready", timeout=1).status_code == 200
-        return False
-
-    def stop(self) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def start(log: Path, *arguments: str, ready: bool = True) -> Server:
-    http, grpc = free_port(), free_port()
-    flags = ["--http_port", str(http), "--grpc_port", str(grpc), "--poll_seconds", "0.2", "--retry_seconds", "0.5"]
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serving", *flags, *arguments],
-            stdout=file,
-            stderr=file,
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    server = Server(process, http, grpc, log)
-    if ready and not wait_for(server.ready, 30):
-        server.stop()
-        raise AssertionError(log.read_text()[-3000:])
-    return server
-
-
-def wait_for(condition: Any, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.fixture(scope="session")

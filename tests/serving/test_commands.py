@@ -17,6 +17,7 @@ import pytest
 from .conftest import MARKET, ROOT, Trained, free_port, wait_for
 
 DOCS = (ROOT / "docs" / "serving.md").read_text()
+README = (ROOT / "README.md").read_text()
 JACKPOT = (sys.executable, "-m", "jackpot")
 
 
@@ -24,7 +25,12 @@ JACKPOT = (sys.executable, "-m", "jackpot")
 class Served:
     process: subprocess.Popen[str]
     url: str
+    grpc: str
     environment: Path
+
+    def here(self, text: str) -> str:
+        """Return a text of the documentation with the addresses of this server."""
+        return text.replace("localhost:8080", self.url.removeprefix("http://")).replace("localhost:8081", self.grpc)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def served(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     http, grpc = free_port(), free_port()
     flags = ["--environment", str(environment), "--port", str(http), "--grpc-port", str(grpc), "--json"]
     process = subprocess.Popen([*JACKPOT, "serve", MARKET, *flags], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    one = Served(process, f"http://localhost:{http}", environment)
+    one = Served(process, f"http://localhost:{http}", f"localhost:{grpc}", environment)
 
     def ready() -> bool:
         try:
@@ -101,16 +107,17 @@ def test_a_port_that_is_taken_is_said(served: Served) -> None:
     assert f"port {port}" in found.stderr
 
 
-@pytest.mark.parametrize("line", re.findall(r"(?ms)^(curl .*?)^```", DOCS), ids=["predict", "explain", "infer"])
+@pytest.mark.parametrize(
+    "line", re.findall(r"(?ms)^(curl .*?)^```", DOCS + README), ids=["predict", "explain", "infer", "readme"]
+)
 def test_the_curl_lines_of_the_documentation_work(served: Served, line: str) -> None:
-    found = subprocess.run(
-        ["bash", "-c", line.replace("http://localhost:8080", served.url)], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run(["bash", "-c", served.here(line)], capture_output=True, text=True, check=True)
     assert "error" not in json.loads(found.stdout)
 
 
 def test_the_python_of_the_documentation_works(served: Served) -> None:
     (code,) = re.findall(r"(?ms)^```python\n(.*?)^```", DOCS)
-    code = code.replace("http://localhost:8080", served.url)
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "'mean': array([" in found.stdout
+    command = [sys.executable, "-c", served.here(code)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    over_rest, over_grpc = re.findall(r"(?s)\{'mean': array.*?\}", found.stdout)
+    assert over_rest == over_grpc

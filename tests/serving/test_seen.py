@@ -21,13 +21,6 @@ from .conftest import MARKET, Server, Trained, start, wait_for
 BODY = {"instances": [{"jackpot": 2e7, "draw_date": "2025-12-20"}, {"jackpot": 4e8, "draw_date": "2025-12-20"}]}
 
 
-def _metric(server: Server, name: str) -> float:
-    for line in httpx.get(f"{server.url}/metrics").text.splitlines():
-        if line.startswith(name):
-            return float(line.rpartition(" ")[2])
-    return 0.0
-
-
 def test_metrics_count_requests_inputs_and_refusals(server: Server) -> None:
     names = {
         f'jackpot_requests_total{{model="{MARKET}",protocol="v1",status="200"}}': 1,
@@ -37,11 +30,11 @@ def test_metrics_count_requests_inputs_and_refusals(server: Server) -> None:
         f'jackpot_refusals_total{{model="{MARKET}",reason="unknown_field"}}': 1,
         f'jackpot_request_seconds_count{{model="{MARKET}",protocol="v1",version="v1"}}': 1,
     }
-    before = {name: _metric(server, name) for name in names}
+    before = {name: server.metric(name) for name in names}
     httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json=BODY)
     httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json={**BODY, "x": 1})
-    assert {name: _metric(server, name) - before[name] for name in names} == names
-    assert _metric(server, f'jackpot_asked{{bound="largest",model="{MARKET}",version="v1"}}') >= 4e8
+    assert {name: server.metric(name) - before[name] for name in names} == names
+    assert server.metric(f'jackpot_asked{{bound="largest",model="{MARKET}",version="v1"}}') >= 4e8
 
 
 def test_the_log_tells_of_each_request(server: Server) -> None:
@@ -78,7 +71,7 @@ def test_grpc_is_seen_too(server: Server) -> None:
 
     assert wait_for(lambda: len(mine()) == 2, 5)
     assert mine() == [(200, ""), (422, "inputs[0].name")]
-    assert _metric(server, f'jackpot_requests_total{{model="{MARKET}",protocol="grpc",status="200"}}') >= 1
+    assert server.metric(f'jackpot_requests_total{{model="{MARKET}",protocol="grpc",status="200"}}') >= 1
 
 
 def test_an_odd_request_id_is_replaced(server: Server) -> None:

@@ -1,8 +1,11 @@
-"""The forecast of one draw as a function of the jackpot, ready to be asked a million times.
+"""The forecast of one draw as a function of the jackpot, at any levels, ready to be asked a million times.
 
 Between the knots of a demand curve every parameter draw's log sales are a quadratic in log J, so three values of each
 piece hold all of it. What comes out is the demand's own forecast but for the last digits, without its regressors being
-built at each question; `Version` tries that before it relies on it.
+built at each question; who relies on it tries that first.
+
+A draw costs 2 ms here and a question 12 µs, for requests; for files of rows with the same levels, `curves` takes 10 ms
+a draw and is then thirty times as fast.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from jackpot.demand.base import Array, Demand
-from jackpot.demand.calibration import Scale
-from jackpot.demand.combination import CombinedDemand
-from jackpot.demand.posterior import PosteriorDemand
+from ..demand.base import Array, Demand
+from ..demand.calibration import Scale
+from ..demand.combination import CombinedDemand
+from ..demand.posterior import PosteriorDemand
 
 BLOCK = 16
 """Jackpots whose parameter draws are worked on together: they stay in the processor's cache."""
