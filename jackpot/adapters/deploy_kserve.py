@@ -30,6 +30,8 @@ NOTE: Final = "jackpot.optimiser"
 POLL_SECONDS: Final = 2.0
 REQUEST_SECONDS: Final = 30.0
 PROBE_SECONDS: Final = 5.0
+END_SECONDS: Final = 60
+"""A predictor drains for 5 s, answers what is under way for 20, and takes 24 at the worst to write what it kept."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Predictor:
             "name": self.name,
             "annotations": notes,
             "serviceAccountName": settings.service_account,
+            "terminationGracePeriodSeconds": END_SECONDS,
             **scale,
             "model": {
                 "modelFormat": {"name": "jackpot", "version": "1"},
