@@ -6,6 +6,7 @@ Skipped, with the reason, where there is no Chromium; the look at accessibility 
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import io
 import os
@@ -20,6 +21,8 @@ import pytest
 
 from jackpot.adapters.places import open_places
 from jackpot.audit import Entry
+from jackpot.promotion import Version
+from jackpot.steps.beside import Side, YearBeside, YearDraw, sums, year_key
 from tests.browser import CHROMIUM, Page, chromium
 from tests.serving.conftest import free_port, wait_for
 from tests.serving.console.conftest import ask, copy_of, week
@@ -44,6 +47,43 @@ class Place:
         return list(open_places(str(self.environment)).audit("england").entries(*kinds))  # type: ignore[arg-type]
 
 
+def a_year(one: Version, other: Version) -> YearBeside:
+    """Return a year that two versions might have recommended, one draw of it impossible for the second."""
+
+    def side(jackpot: float | None) -> Side:
+        share = None if jackpot is None else jackpot / 2
+        status = "recommended" if jackpot else "infeasible"
+        return Side(status=status, jackpot=jackpot, expected_sales=share, expected_value=share)
+
+    draws = tuple(
+        YearDraw(
+            draw_date=str(dt.date(2025, 1, 4) + dt.timedelta(days=7 * number)),
+            announced=15e6 + 1e5 * number,
+            sales=11e6,
+            jackpot_winners=0,
+            one=side(15e6 + 3e5 * (number % 7)),
+            other=side(None if number == 20 else 16e6 + 2e5 * (number % 11)),
+            other_seen_by_one=7e6,
+        )
+        for number in range(52)
+    )
+    return YearBeside(
+        market="england",
+        currency="GBP",
+        step=1e5,
+        model_name="england-synthetic",
+        one=one.version,
+        other=other.version,
+        one_sha256=one.sha256,
+        other_sha256=other.sha256,
+        same_settings=False,
+        fitted_before=draws[0].draw_date,
+        every=1,
+        draws=draws,
+        sums=sums(draws, 1e5),
+    )
+
+
 @pytest.fixture(scope="module")
 def place(week: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     path = copy_of(week, tmp_path_factory.mktemp("walk") / "place")
@@ -52,7 +92,11 @@ def place(week: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
     path.write_text(f"{head}console: {roles}\n")
     log = open_places(str(path)).audit("england")
     draw = str(next(iter(log.entries("recommendation"))).body["draw_date"])
-    asked = ask(open_places(str(path)))
+    store, versions = open_places(str(path)).store, [Version("v1", "b" * 64), Version("v9", "a" * 64)]
+    asked = ask(open_places(str(path)), comparison=versions[0].body)
+    year = a_year(*versions)
+    pair = [part for version in versions for part in (version.version, version.sha256)]
+    store.replace(year_key(year.model_name, *pair), year.to_bytes())
     port = free_port()
     with process(path, port):
         assert wait_for(lambda: alive(port), 60)
@@ -182,6 +226,21 @@ def test_a_challenger_is_approved_and_its_promotion_is_followed(page: Page, plac
     page.wait("document.querySelector('#action').innerText.startsWith('Not done')", 90)  # there are no files of v9
     assert "v9" in page.text("#action")
     assert place.entries("approval_answer")[0].body["verdict"] == "approved"
+
+
+def test_the_year_of_a_challenger_is_drawn_and_computed_anew_at_a_press(page: Page, place: Place) -> None:
+    path = f"{place.base}/markets/england/approvals/{place.number}"
+    page.open(f"{path}#year")
+    page.wait("!!document.querySelector('[aria-label^=\"From 2025-01-04\"] canvas')")
+    assert "They differ by" in page.text("main")
+    assert page.run("document.querySelectorAll('table:has(a[href=\"?format=csv\"]) tbody tr').length") == 52
+    page.click("form[action$='/year'] button")
+    page.wait("location.pathname.startsWith('/actions/')")
+    page.wait("document.querySelector('#action').innerText.startsWith('Not done')", 120)  # there is no v9
+    assert "no such version" in page.text("#action")
+    page.click("a[href$='#year']")
+    page.wait("location.hash === '#year' && document.readyState === 'complete'")
+    assert "They differ by" in page.text("main")  # what was known stays
 
 
 def test_a_past_draw_is_found_and_replayed(page: Page, place: Place) -> None:

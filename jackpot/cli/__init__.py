@@ -117,6 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None or not {"-v", "--verbose"}.isdisjoint(words):
+            raise
+        output.failure(f"{error.filename}: {error.strerror}; nothing of it was written or read (-v shows where)")
+        sys.exit(1)
     except Exception as error:
         if not {"-v", "--verbose"}.isdisjoint(words):
             raise

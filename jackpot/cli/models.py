@@ -120,13 +120,17 @@ def show(market: str, version: str, name: str, environment: str, as_json: bool) 
 @click.argument("one")
 @click.argument("other")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the picture (PNG).")
+@click.option("--year", is_flag=True, help="What either would have recommended over the last year (minutes).")
 @name_option
 @options.environment
 @options.as_json
-def compare(market: str, one: str, other: str, picture: Path | None, name: str, environment: str, as_json: bool) -> int:
+def compare(
+    market: str, one: str, other: str, picture: Path | None, year: bool, name: str, environment: str, as_json: bool
+) -> int:
     """Compare versions ONE and OTHER of MARKET's model: back-test figures, and demand curves from the same data.
 
-    The figures are each version's own back-test, over its own window; the gates of a challenger compare over one.
+    The figures are each version's own back-test, over its own window; the gates of a challenger compare over one. With
+    --year each draw of the last year is decided anew instead, as of its day, with either version's settings.
     """
     from ..canonical import write_atomically
     from ..promotion.compare import compare_versions
@@ -134,6 +138,8 @@ def compare(market: str, one: str, other: str, picture: Path | None, name: str, 
     from ..report.versions import versions_png
 
     output, opened = Output(as_json), _open(market, name, environment)
+    if year:
+        return _year(output, opened, market, one, other)
     found = compare_versions(opened.load(one), opened.load(other))
     money = Money(opened.currency, opened.decimals)
     target = picture or Path("out") / f"{opened.name}-{one}-{other}.png"
@@ -154,6 +160,31 @@ def compare(market: str, one: str, other: str, picture: Path | None, name: str, 
     output.results.print(rows)
     output.say(f"both from the data of {found.snapshot_of}; the picture: {target}")
     output.next_step(f"open {target}")
+    return 0
+
+
+def _year(output: Output, opened: Opened, market: str, one: str, other: str) -> int:
+    from ..report.money import Money
+    from ..steps.beside import versions_beside, year_key
+
+    with output.working(f"{opened.name}: a year with {one} and with {other}"):
+        found = versions_beside(opened.name, opened.load(one), opened.load(other))
+    key = year_key(found.model_name, one, found.one_sha256, other, found.other_sha256)
+    opened.places.store.replace(key, found.to_bytes())
+    if output.as_json:
+        output.json(found.model_dump(mode="json"))
+        return 0
+    money = Money(opened.currency, opened.decimals)
+    rows = table("draw", "announced", "sales", one, other, f"sales by {one}", f"by {other}", title=opened.name)
+    for draw in found.draws:
+        figures = (draw.announced, draw.sales, draw.one.jackpot, draw.other.jackpot)
+        expected = (draw.one.expected_sales, draw.other.expected_sales)
+        rows.add_row(draw.draw_date, *("-" if one is None else money.short(one) for one in (*figures, *expected)))
+    output.results.print(rows)
+    for sentence in found.words(money.short):
+        output.say(sentence)
+    output.say(f"kept as {opened.places.store.uri(key)}, where the console shows it")
+    output.next_step(f"jackpot models compare {market} {one} {other}")
     return 0
 
 

@@ -85,7 +85,7 @@ class YearBeside(Record):
         """Return what the year says, in sentences; `write` is for amounts of money."""
         first, last = self.draws[0].draw_date, self.draws[-1].draw_date
         decided = "every draw" if self.every == 1 else f"one draw in {self.every}"
-        head = f"From {first} to {last}, {decided} decided as of its day: {self.sums.draws} with a jackpot by both."
+        head = f"From {first} to {last}, {decided} decided as of its day; both recommend for {self.sums.draws}."
         if self.same_settings:
             return (head, "Both have the same settings: fitted to the same draws, they recommend the same.")
         if self.sums.mean_difference is None:

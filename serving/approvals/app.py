@@ -1,4 +1,4 @@
-"""HTTP of the approval service: one address that Slack posts to, two that say how the service is.
+"""HTTP of the approval service: one address that Slack posts to, three that say how the service is.
 
 A message counts once, within five minutes of its time stamp, and with Slack's signature over its very bytes. No GET has
 a side effect: what an address in a chat message does is nothing at all.
@@ -14,7 +14,8 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from slack_sdk.signature import Clock, SignatureVerifier
 
 from jackpot.approval.buttons import Pressed, pressed
@@ -55,6 +56,15 @@ def create_app(
             await asyncio.wait(after, timeout=STOP_SECONDS)
 
     app = FastAPI(title="Approvals", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    registry = CollectorRegistry()
+    answered = Counter(
+        "jackpot_approvals_interactions", "What Slack posted, by status of the answer.", ["status"], registry=registry
+    )
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Say how many messages were taken and refused, for Prometheus."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -74,6 +84,11 @@ def create_app(
     @app.post("/slack/interactions")
     async def interactions(request: Request) -> JSONResponse:
         """Take a pressed button."""
+        answer = await _interaction(request)
+        answered.labels(str(answer.status_code)).inc()
+        return answer
+
+    async def _interaction(request: Request) -> JSONResponse:
         body = await _body(request)
         if body is None:
             return _said(413, f"at most {LARGEST_BODY} bytes")

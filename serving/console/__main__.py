@@ -7,12 +7,18 @@ python -m serving.console --environment production --host 0.0.0.0   # behind the
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jackpot.errors import InputError, JackpotError
 
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
 DRAIN_SECONDS = 20
+SLICE_SECONDS = 0.001
 
 
 def main() -> None:
@@ -21,7 +27,13 @@ def main() -> None:
     flags.add_argument("--environment", default="local", help="Name under configs/environments/, or a path.")
     flags.add_argument("--host", default="127.0.0.1")
     flags.add_argument("--port", type=int, default=8090)
+    flags.add_argument("--metrics-port", type=int, default=0, help="Where Prometheus asks; 0: nowhere.")
     asked = flags.parse_args()
+    # Before numpy is there: its arrays here are small, and threads of its own would stand in each other's way.
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
+    # Pages answer between the slices of what computes beside them: short ones.
+    sys.setswitchinterval(SLICE_SECONDS)
     import uvicorn
 
     from jackpot.adapters.places import open_places
@@ -34,6 +46,8 @@ def main() -> None:
             raise InputError("with console.identity local the console answers over loopback alone: --host 127.0.0.1")
         path = Path(asked.environment)
         app = create_app(places, str(path.resolve()) if path.exists() else asked.environment)
+        if asked.metrics_port:
+            _tell_prometheus(asked.metrics_port, asked.host, app.state.metrics.registry)
     except JackpotError as error:
         print(error, file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
@@ -49,6 +63,15 @@ def main() -> None:
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=16_384,
     )
+
+
+def _tell_prometheus(port: int, host: str, registry: CollectorRegistry) -> None:
+    from prometheus_client import start_http_server
+
+    try:
+        start_http_server(port, host, registry)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--metrics-port {port} cannot be opened: {error}") from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What takes longer than a page: replays, promotions. Each is the command itself, in a process of its own.
+"""What takes longer than a page: replays, promotions, a year decided anew. Each is the command itself, in a process.
 
 An action's state lies in the store, so that it survives a reload and is shown to whoever may see it; what it did is
 recorded by the command, in the audit log.
@@ -7,8 +7,11 @@ recorded by the command, in the audit log.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -17,7 +20,11 @@ from jackpot.canonical import json_bytes, sha256
 from jackpot.store import MissingObjectError, Store
 
 LONGEST_SECONDS: Final = 3600.0
-KEPT_OUTPUT: Final = 20_000
+KEPT_OUTPUT: Final = 200_000
+AT_ONCE: Final = 2
+"""Commands that run at the same time, a few hundred MB each; the others wait their turn."""
+NICE: Final = 10
+"""They leave the processor to the pages and the questions."""
 ID_LENGTH: Final = 24
 
 
@@ -34,6 +41,8 @@ class Action:
     """running, done, failed, or lost: the console stopped while it ran."""
     code: int | None = None
     output: str = ""
+    page: str = ""
+    """Where its result is shown; empty where that is the action's own page."""
 
     @property
     def said(self) -> str:
@@ -42,6 +51,8 @@ class Action:
             told = json.loads(self.output)
             if "verdict" in told:
                 return f"The replay is {told['verdict']}: {told['reason']}"
+            if "sums" in told:
+                return _year(told)
             if told.get("champion"):
                 return f"{told['champion']} is champion."
             if told.get("link"):
@@ -63,14 +74,27 @@ class Actions:
         self._environment = environment
         self._now = now
         self._running: dict[str, tuple[Action, asyncio.Task[None]]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Actions that have ended, by their first word and how."""
 
-    def start(self, market: str, what: str, words: Sequence[str], by: str) -> Action:
+    def __len__(self) -> int:
+        """Return how many run or wait their turn."""
+        return len(self._running)
+
+    def running(self, market: str, what: str) -> Action | None:
+        """Return the action of this name that runs now, or None."""
+        found = (known for known, _ in list(self._running.values()))
+        return next((known for known in found if (known.market, known.what) == (market, what)), None)
+
+    def start(self, market: str, what: str, words: Sequence[str], by: str, page: str = "") -> Action:
         """Start `jackpot WORDS`; the same one that still runs is returned instead of a second."""
-        for known, _ in self._running.values():
-            if (known.market, known.what) == (market, what):
-                return known
+        known = self.running(market, what)
+        if known is not None:
+            return known
         at = self._now()
-        action = Action(sha256(f"{at}\n{market}\n{what}\n{by}".encode())[:ID_LENGTH], market, what, by, at)
+        number = sha256(f"{at}\n{market}\n{what}\n{by}".encode())[:ID_LENGTH]
+        action = Action(number, market, what, by, at, page=page)
         task = asyncio.get_running_loop().create_task(self._run(action, list(words)))
         self._running[action.id] = (action, task)
         return action
@@ -110,10 +134,12 @@ class Actions:
         ended = replace(action, state="failed", output="the console stopped while it ran")
         try:
             await asyncio.to_thread(self._keep, action)
-            ended = await self._ended(action, words)
+            async with self._turns:
+                ended = await self._ended(action, words)
         except OSError as error:
             ended = replace(ended, output=f"it could not be started: {error}")
         finally:
+            self.ended[action.what.partition(" ")[0], ended.state] += 1
             try:
                 await asyncio.to_thread(self._keep, ended)
             finally:
@@ -132,6 +158,8 @@ class Actions:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         try:
             out, err = await asyncio.wait_for(process.communicate(), LONGEST_SECONDS)
         except TimeoutError:
@@ -148,6 +176,13 @@ class Actions:
 
     def _keep(self, action: Action) -> None:
         self._store.replace(_key(action.id), json_bytes(asdict(action)))
+
+
+def _year(told: dict[str, Any]) -> str:
+    from jackpot.report.money import Money
+    from jackpot.steps.beside import YearBeside
+
+    return " ".join(YearBeside.model_validate(told).words(Money(str(told["currency"])).short))
 
 
 def _key(action_id: str) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -20,10 +25,12 @@ from .desk import OutOfReachError
 from .forms import Forms
 from .guard import Guard, Tokens
 from .identity import Identify, identify_by
+from .metrics import Counted, Metrics
 from .pages import Pages
 from .site import HERE, Site
 
 MARKET: Final = "/markets/{market}"
+THREADS: Final = 32
 log = logging.getLogger("console")
 
 
@@ -34,7 +41,8 @@ def create_app(
     site = Site(places, environment, tokens or Tokens())
     pages = Pages(site)
     forms = Forms(site, pages)
-    app = FastAPI(title="Jackpot Optimiser", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Jackpot Optimiser", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan)
+    app.state.metrics = Metrics(site)
     reading: dict[str, Callable[..., Any]] = {
         "/": pages.today,
         "/approvals": pages.approvals,
@@ -49,13 +57,14 @@ def create_app(
         f"{MARKET}/what-if": pages.what_if,
         "/actions/{action}": pages.action,
         "/actions/{action}/events": pages.events,
-        "/static/report.css": pages.report_css,
+        "/static/pages.css": pages.style,
         "/healthz": pages.healthz,
         "/readyz": pages.readyz,
     }
     writing: dict[str, Callable[..., Any]] = {
         f"{MARKET}/decide": forms.decide,
         f"{MARKET}/approvals/{{number}}": forms.answer,
+        f"{MARKET}/approvals/{{number}}/year": forms.year,
         f"{MARKET}/draws/{{day}}/replay": forms.replay,
         f"{MARKET}/audit/verify": forms.verify,
     }
@@ -72,7 +81,22 @@ def create_app(
         app.add_exception_handler(error, _with(site, _out_of_reach))
     app.add_exception_handler(ClientDisconnect, _with(site, _too_much))
     app.add_middleware(Guard, identify=identify or identify_by(places.environment, places.root))
+    app.add_middleware(Counted, metrics=app.state.metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Have threads enough that a store which does not answer holds up nobody else, and load what pages will need."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "page"))
+    threading.Thread(target=_load, name="load", daemon=True).start()
+    yield
+
+
+def _load() -> None:
+    """Import what the first market's page and its first question would have to wait for."""
+    for name in ("report.charts", "report.summary", "steps.solving", "decision.what_if"):
+        import_module(f"jackpot.{name}")
 
 
 def _with(site: Site, answer: Callable[[Site, Request, Any], Response]) -> Callable[[Request, Exception], Any]:

@@ -12,8 +12,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from jackpot.adapters.places import Places
 from jackpot.approval import pending
@@ -24,13 +26,20 @@ from jackpot.market.loading import known_markets, load_market
 from jackpot.market.schema import Market
 from jackpot.outcomes import Outcomes, decision_for, waits_for_second
 from jackpot.ports import VersionNote
-from jackpot.records import Evaluation, Metadata, Monitor, Recommendation
+from jackpot.promotion import Version
+from jackpot.records import Evaluation, Metadata, Monitor, Recommendation, Record
 from jackpot.report import ReportInputs, read_table
 from jackpot.store import MissingObjectError
 
+if TYPE_CHECKING:
+    from jackpot.steps.beside import YearBeside
+
 FRESH_SECONDS: Final = 1.0
 TODAY_SECONDS: Final = 5.0
-TODAY_WAIT: Final = 0.5
+TODAY_SHARE: Final = 5
+"""Rows are read anew for one part in so many of the time, or each minute."""
+TODAY_LONGEST: Final = 60.0
+TODAY_WAIT: Final = 0.3
 """Longest wait of the first page for what is being read; the rest follows."""
 PARALLEL: Final = 4
 KEPT: Final = 512
@@ -43,6 +52,7 @@ class OutOfReachError(JackpotError):
 
 K = TypeVar("K")
 V = TypeVar("V")
+R = TypeVar("R", bound=Record)
 
 
 class Kept(OrderedDict[K, V]):
@@ -126,6 +136,7 @@ class Desk:
         self._versions: dict[str, tuple[list[VersionNote], dt.datetime]] = {}
         self._rows = {name: self._blank(market) for name, market in self._markets.items()}
         self._rows_at: dt.datetime | None = None
+        self._rows_took = 0.0
         self._reading: Future[None] | None = None
         self._pool = ThreadPoolExecutor(PARALLEL, "today")
         self._reader = ThreadPoolExecutor(1, "today-reader")
@@ -166,9 +177,17 @@ class Desk:
             except (JackpotError, OSError) as error:
                 if old is None:
                     raise OutOfReachError(f"the records of {name} cannot be read: {_first_line(error)}") from error
-                return replace(old, trouble=_first_line(error))
+                found = replace(old, trouble=_first_line(error))
             self._known[name] = found
             return found
+
+    def out_of_reach(self) -> int:
+        """Return how many markets are shown as they were known, since they could not be read."""
+        return sum(bool(row.trouble) for row in self._rows.values())
+
+    def last_known(self, name: str) -> Known | None:
+        """Return a market's records as they were read last, without reading; None where they never were."""
+        return self._known.get(name)
 
     def entries(self, name: str, *kinds: Any) -> list[Entry]:
         """Return a market's records, oldest first."""
@@ -196,7 +215,7 @@ class Desk:
         prefix = str(entry.body["prefix"])
 
         def read() -> Recommendation:
-            return Recommendation.model_validate_json(self.places.store.read(f"{prefix}/recommendation.json"))
+            return _record(Recommendation, self.places.store.read(f"{prefix}/recommendation.json"), prefix)
 
         with self._kept:
             found = self._records.get(prefix)
@@ -220,8 +239,8 @@ class Desk:
         return ReportInputs(
             market=self.market(name),
             recommendation=record,
-            evaluation=Evaluation.model_validate_json(store.read(f"{prefix}/model/evaluation.json")),
-            metadata=Metadata.model_validate(entry.body["metadata"]),
+            evaluation=_record(Evaluation, store.read(f"{prefix}/model/evaluation.json"), prefix),
+            metadata=_record(Metadata, json.dumps(entry.body["metadata"]), prefix),
             curve=read_table(store.read(f"{prefix}/curve.csv")),
             history=read_table(store.read(f"{prefix}/history.csv")),
             problems=(),
@@ -243,7 +262,10 @@ class Desk:
         if before is not None and before[0] == state:
             return before[1]
         week = week_in_memory(loaded, source, None)
-        found = outcomes(known.as_log, self.places.store, loaded.market, week.history.draws)
+        try:
+            found = outcomes(known.as_log, self.places.store, loaded.market, week.history.draws)
+        except ValidationError as error:
+            raise _unreadable(f"recommendations of {name}", error) from None
         with self._kept:
             self._outcomes.pop(name, None)
             return self._outcomes.get_or(name, lambda: (state, found), 16)[1]
@@ -255,6 +277,20 @@ class Desk:
     def _monitor(self, entry: Entry) -> Monitor | None:
         try:
             return Monitor.model_validate_json(self.places.store.read(str(entry.body["monitor"])))
+        except (JackpotError, OSError, ValueError):
+            return None
+
+    def year(self, entry: Entry) -> YearBeside | None:
+        """Return what the challenger of a request and its champion would have recommended, where that was computed."""
+        from jackpot.steps.beside import YearBeside, year_key
+
+        pair = beside_of(entry)
+        if pair is None:
+            return None
+        one, other = pair
+        key = year_key(str(entry.body["model_name"]), one.version, one.sha256, other.version, other.sha256)
+        try:
+            return YearBeside.model_validate_json(self.places.store.read(key))
         except (JackpotError, OSError, ValueError):
             return None
 
@@ -287,9 +323,10 @@ class Desk:
         now = self.now()
         if self._reading is not None and self._reading.done():
             self._reading = None
-        if self._reading is None and (self._rows_at is None or (now - self._rows_at).total_seconds() > TODAY_SECONDS):
+        kept = min(max(TODAY_SECONDS, TODAY_SHARE * self._rows_took), TODAY_LONGEST)
+        if self._reading is None and (self._rows_at is None or (now - self._rows_at).total_seconds() > kept):
             self._reading = self._reader.submit(self._read_rows)
-        if self._reading is not None:
+        if self._reading is not None and self._rows_took < TODAY_WAIT:
             try:
                 self._reading.result(TODAY_WAIT)
                 self._reading = None
@@ -301,8 +338,10 @@ class Desk:
         def read(name: str) -> None:
             self._rows[name] = self._row(name)
 
+        begun = self.now()
         list(self._pool.map(read, self._markets))
         self._rows_at = self.now()
+        self._rows_took = (self._rows_at - begun).total_seconds()
 
     def _blank(self, market: Market) -> Today:
         zone = ZoneInfo(market.calendar.time_zone)
@@ -357,6 +396,27 @@ class Desk:
         elif status == "waiting" and self.now() > row.deadline:
             status = "late"
         return replace(row, status=status, waits=tuple(waits))
+
+
+def _record(kind: type[R], data: bytes | str, prefix: str) -> R:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise _unreadable(prefix, error) from None
+
+
+def _unreadable(what: str, error: ValidationError) -> JackpotError:
+    return JackpotError(
+        f"{what}: what is stored was written by another edition of this product, or damaged ({_first_line(error)}). "
+        "`jackpot audit verify --files` says which; the edition that wrote it reads it."
+    )
+
+
+def beside_of(entry: Entry) -> tuple[Version, Version] | None:
+    """Return the champion that a request's challenger was compared with, and the challenger; None without one."""
+    evidence = entry.body["evidence"]
+    beside = evidence.get("comparison") if isinstance(evidence, dict) else None
+    return (Version.of(beside), Version.of(entry.body)) if isinstance(beside, dict) else None
 
 
 def _deadline(market: Market, day: dt.date) -> dt.datetime:

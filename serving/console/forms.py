@@ -15,6 +15,7 @@ from jackpot.audit import AuditLog
 from jackpot.decision.changes import parse_changes
 from jackpot.outcomes import decide, decision_for
 
+from .desk import beside_of
 from .pages import Pages
 from .site import Site, person_of
 
@@ -89,6 +90,21 @@ class Forms:
             return RedirectResponse(f"/markets/{market}/approvals/{number}", 303)
         version = f"{entry.body['model_name']}/{entry.body['version']}"
         started = site.actions.start(market, f"promote {version}", ["promote", market, version, "--no-wait"], person)
+        return RedirectResponse(f"/actions/{started.id}", 303)
+
+    async def year(self, request: Request, market: str, number: int) -> Response:
+        """Decide the last year anew, with the challenger of a request and with the champion it was compared with."""
+        site = self.site
+        site.allowed(request, "approve", market)
+        await site.form(request)
+        entry = await self.pages.request_for(market, number)
+        pair = beside_of(entry)
+        if pair is None:
+            raise HTTPException(409, "There was no champion to set it beside.")
+        name = str(entry.body["model_name"])
+        words = ["models", "compare", market, *(version.version for version in pair), "--year", "--name", name]
+        page = f"/markets/{market}/approvals/{number}#year"
+        started = site.actions.start(market, f"year of request {number}", words, person_of(request), page)
         return RedirectResponse(f"/actions/{started.id}", 303)
 
     async def replay(self, request: Request, market: str, day: str) -> Response:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,6 +70,7 @@ class Guard:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
+        self._porters = ThreadPoolExecutor(4, "guard")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it with why not."""
@@ -80,13 +82,16 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-cache")
+                    # Pages name the edition of what they load, so that another edition is another address.
+                    named = scope["query_string"] and message["status"] == 200
+                    kept = "max-age=31536000, immutable" if named else "no-cache"
+                    headers.setdefault("Cache-Control", kept)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        # An issuer's keys may have to be fetched.
-        refusal = await asyncio.to_thread(self._refusal, scope)
+        # An issuer's keys may have to be fetched; whoever stands at the door waits for nothing else.
+        refusal = await asyncio.get_running_loop().run_in_executor(self._porters, self._refusal, scope)
         if refusal is not None:
             await refusal(scope, receive, with_headers)
             return

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
@@ -17,11 +17,14 @@ from jackpot.approval import answer_of
 from jackpot.audit import Entry, Fault
 from jackpot.errors import InputError, JackpotError
 from jackpot.promotion import model_name_of, standings
+from jackpot.report.money import Money
 from jackpot.report.monitor import HEADLINES, NAMES, STATES
+from jackpot.steps.beside import Side, YearDraw
 
 from .actions import Action
 from .desk import Today
-from .plots import monitor_plots, version_plot
+from .plots import monitor_plots, version_plot, year_plot
+from .questions import Week
 from .site import Site, csv_response
 
 CALM: Final = frozenset({"recommended", "waiting"})
@@ -56,6 +59,14 @@ DRAW_COLUMNS: Final = (
     "value_realised",
 )
 RUN_COLUMNS: Final = ("run_id", "what", "started_at", "finished_at", "result", "model")
+YEAR_COLUMNS: Final = (
+    "draw_date",
+    "announced",
+    "sales",
+    "jackpot_winners",
+    *(f"{who}_{what}" for who in ("champion", "challenger") for what in Side.model_fields),
+    "challenger_value_by_champions_forecast",
+)
 MODEL_KINDS: Final = ("claim", "promotion", "rollback", "approval_request", "approval_answer")
 
 
@@ -102,17 +113,22 @@ class Pages:
     async def _recommendation(self, request: Request, market: str, entry: Entry, tab: str) -> Response:
         site, desk = self.site, self.site.desk
         with_cash = site.may(request, "decide", market)
-        values = await asyncio.to_thread(site.drawn, market, entry, with_cash)
+        values = await site.drawn(market, entry, with_cash)
         record = values["record"]
-        newest = desk.recommendations(market)[-1].number == entry.number
+
+        def stands() -> tuple[bool, Entry | None, bool, list[Entry], Week]:
+            newest = desk.recommendations(market)[-1].number == entry.number
+            decision = desk.decided(market, record.draw_date)
+            replays = [one for one in desk.entries(market, "replay") if one.subject == entry.subject]
+            return newest, decision, desk.second_waits(market, decision), replays, site.week_of(market, entry)
+
+        newest, decision, second_waits, replays, week = await asyncio.to_thread(stands)
         if newest and record.jackpot is not None:
-            site.questions.prepare(site.week_of(market, entry))
-        decision = desk.decided(market, record.draw_date)
+            site.questions.prepare(week)
         happened, trouble = None, ""
         if not newest:
             found, trouble = await self._outcomes(market)
             happened = next((row for row in found.draws if row.draw_date == record.draw_date), None) if found else None
-        replays = [one for one in desk.entries(market, "replay") if one.subject == entry.subject]
         return site.page(
             request,
             "market.html.jinja",
@@ -120,7 +136,7 @@ class Pages:
             entry=entry,
             latest=newest,
             decision=decision,
-            second_waits=desk.second_waits(market, decision),
+            second_waits=second_waits,
             happened=happened,
             trouble=trouble,
             replay=replays[-1] if replays else None,
@@ -133,6 +149,7 @@ class Pages:
     async def draws(self, request: Request, market: str, format: str = "html") -> Response:
         """Every draw: recommended, decided, happened."""
         self.site.allowed(request, "read", market)
+        known = (await asyncio.to_thread(self.site.desk.recommendations, market))[::-1]
         found, trouble = await self._outcomes(market)
         rows = [row.model_dump(mode="json") for row in reversed(found.draws)] if found else []
         if format == "csv":
@@ -144,7 +161,7 @@ class Pages:
             tab="draws",
             rows=rows,
             months=found.months[::-1] if found else (),
-            known=self.site.desk.recommendations(market)[::-1],
+            known=known,
             trouble=trouble,
         )
 
@@ -169,7 +186,9 @@ class Pages:
         """Which versions there are, which is in use, and what waits."""
         self.site.allowed(request, "read", market)
         desk = self.site.desk
-        log = (await asyncio.to_thread(desk.known, market)).as_log
+        known = await asyncio.to_thread(desk.known, market)
+        log = known.as_log
+        waiting = await asyncio.to_thread(desk.waiting, market)
         name = model_name_of(market, log)
         # MLflow's client tries for minutes; a page does not.
         asked = asyncio.to_thread(desk.versions, name)
@@ -184,8 +203,8 @@ class Pages:
             "models.html.jinja",
             market=desk.market(market),
             tab="models",
-            entries=desk.entries(market, *MODEL_KINDS)[::-1],
-            waiting=desk.waiting(market),
+            entries=list(known.entries(*MODEL_KINDS))[::-1],
+            waiting=waiting,
             name=name,
             stand=standings(log, name),
             notes=notes[::-1],
@@ -243,22 +262,34 @@ class Pages:
             may_administer=self.site.may(request, "administer", market),
         )
 
-    async def approval(self, request: Request, market: str, number: int) -> Response:
-        """The evidence for one request, and the form to answer it."""
+    async def approval(self, request: Request, market: str, number: int, format: str = "html") -> Response:
+        """The evidence for one request, and the form to answer it; as CSV, the year decided anew."""
         self.site.allowed(request, "read", market)
         entry = await self.request_for(market, number)
-        given = answer_of(self.site.desk.known(market).as_log, entry.subject)
-        plot, trouble = await asyncio.to_thread(version_plot, self.site.places, self.site.desk.market(market), entry)
+        year = await asyncio.to_thread(self.site.desk.year, entry)
+        if format == "csv":
+            if year is None:
+                raise HTTPException(404, "The year was not computed yet: the page of the request begins it.")
+            return csv_response(YEAR_COLUMNS, [_year_cells(draw) for draw in year.draws], f"{market}-{number}-year")
+        loaded = self.site.desk.market(market)
+        plot, trouble = await asyncio.to_thread(version_plot, self.site.places, loaded, entry)
+        known = await asyncio.to_thread(self.site.desk.known, market)
+        waiting = await asyncio.to_thread(self.site.desk.waiting, market)
+        given = answer_of(known.as_log, entry.subject)
         return self.site.page(
             request,
             "approval.html.jinja",
-            market=self.site.desk.market(market),
+            market=loaded,
             tab="models",
             entry=entry,
             given=given,
-            expired=entry not in self.site.desk.waiting(market) and given is None,
+            expired=entry not in waiting and given is None,
             plot=plot,
             trouble=trouble,
+            year=year,
+            write=Money(loaded.currency, loaded.currency_decimals).short,
+            year_plot=year_plot(year) if year is not None else None,
+            year_running=self.site.actions.running(market, f"year of request {number}"),
             may_approve=self.site.may(request, "approve", market),
         )
 
@@ -278,6 +309,7 @@ class Pages:
         from jackpot.decision.changes import parse_changes
 
         self.site.allowed(request, "read", market)
+        await request.body()  # there is none; only after it is it known whether whoever asks is still there
         with_cash = self.site.may(request, "decide", market)
         asked = [f"{name}={value}" for name, value in request.query_params.multi_items() if name != "draw" and value]
         changes = parse_changes(asked)
@@ -288,14 +320,14 @@ class Pages:
             raise HTTPException(409, "There is a newer recommendation: reload the page.")
         week = await asyncio.to_thread(self.site.week_of, market, known[-1])
         try:
-            found = await asyncio.to_thread(self.site.questions.answer, week, changes, with_cash)
+            found = await self.site.questions.answer(week, changes, with_cash, request.is_disconnected)
         except ValidationError as error:
             raise HTTPException(422, str(error.errors(include_url=False)[0]["msg"])) from None
-        return JSONResponse(found)
+        return Response(found or b"{}", media_type="application/json")
 
-    async def report_css(self) -> Response:
-        """The report's own style sheet, which these pages share."""
-        return Response(self.site.style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+    async def style(self) -> Response:
+        """The report's style sheet, which these pages share, and their own after it."""
+        return Response(self.site.style, media_type="text/css")
 
     async def healthz(self) -> Response:
         """Whether the process lives."""
@@ -359,6 +391,11 @@ class Pages:
                 }
             )
         return rows[::-1]
+
+
+def _year_cells(draw: YearDraw) -> list[object]:
+    sides = [getattr(side, name) for side in (draw.one, draw.other) for name in Side.model_fields]
+    return [draw.draw_date, draw.announced, draw.sales, draw.jackpot_winners, *sides, draw.other_seen_by_one]
 
 
 def _today_cells(row: Today) -> list[object]:

@@ -13,6 +13,7 @@ from jackpot.market.schema import Market
 from jackpot.records import Monitor
 from jackpot.report.money import Money
 from jackpot.report.monitor import NAMES
+from jackpot.steps.beside import YearBeside
 
 Look = Literal["line", "point-line", "edge", "edge-point", "floor", "dash"]
 SMALLEST: Final = 2
@@ -79,6 +80,19 @@ def monitor_plots(records: Sequence[Monitor]) -> list[Plot]:
             )
         )
     return plots
+
+
+def year_plot(found: YearBeside) -> Plot:
+    """Return what either would have recommended over the year, with what was announced."""
+    draws = found.draws
+    series = (
+        Series("announced", "dash", tuple(draw.announced for draw in draws)),
+        Series(f"champion {found.one}", "point-line", tuple(draw.one.jackpot for draw in draws)),
+        Series(f"challenger {found.other}", "line", tuple(draw.other.jackpot for draw in draws)),
+    )
+    days = tuple(draw.draw_date for draw in draws)
+    words = " ".join(found.words(Money(found.currency).short))
+    return Plot("Jackpots of the year", words, "time", "money", found.currency, days, series)
 
 
 def version_plot(places: Places, market: Market, entry: Entry) -> tuple[Plot | None, str]:

@@ -1,22 +1,37 @@
-"""What-if questions, answered by the decision engine itself: as `jackpot what-if` does, to the last digit."""
+"""What-if questions, answered by the decision engine itself: as `jackpot what-if` does, to the last digit.
+
+They have threads of their own, so that pages never wait for them; and a question that takes a new plan never stands in
+the way of one that does not.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from jackpot.adapters.places import Places
 from jackpot.errors import InputError, Problem
 from jackpot.market.loading import load_market
 
+from .desk import Kept
+
 if TYPE_CHECKING:
     from jackpot.decision.changes import Changes
     from jackpot.decision.solution import Solution
 
+K = TypeVar("K")
+V = TypeVar("V")
 MARKETS_KEPT: Final = 8
 CIRCUMSTANCES_KEPT: Final = 16
+ANSWERS_KEPT: Final = 256
+"""A few tens of KB each; the first question of a page is everybody's."""
+AT_ONCE: Final = {False: 2, True: 1}
+"""Questions at work, by whether they take a new plan."""
 POINTS: Final = 61
 CURVE: Final = ("jackpot", "expected_value", "value_low_90", "value_high_90")
 
@@ -36,9 +51,15 @@ class Questions:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._solved: OrderedDict[Week, Future[Solution]] = OrderedDict()
-        self._under: OrderedDict[tuple[Week, str], tuple[Solution, dict[str, list[float]]]] = OrderedDict()
+        self._under: Kept[tuple[Week, str], Solution] = Kept()
+        self._curves: Kept[tuple[Week, str], dict[str, list[float]]] = Kept()
+        self._answers: Kept[tuple[Week, str, bool], bytes] = Kept()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, "solve")
+        self._turns = {replans: asyncio.Semaphore(number) for replans, number in AT_ONCE.items()}
+        self._thinkers = ThreadPoolExecutor(sum(AT_ONCE.values()), "what-if")
+        self.asked: Counter[str] = Counter()
+        """Questions by what answered them: the plan as it stands, a new one, or an answer that was there."""
 
     def prepare(self, week: Week) -> Future[Solution]:
         """Begin to solve a market's week, or return the solving that has begun."""
@@ -51,20 +72,37 @@ class Questions:
                 self._solved.popitem(last=False)
             return future
 
-    def answer(self, week: Week, changes: Changes, with_cash: bool) -> dict[str, Any]:
+    async def answer(
+        self, week: Week, changes: Changes, with_cash: bool, gone: Callable[[], Awaitable[bool]]
+    ) -> bytes | None:
         """Return the answer as `jackpot what-if --json` gives it, and beside it the value's curve and the cash's fan.
 
-        Who may not see cash gets none of its figures. Raises InputError where the question is none that can be asked,
-        or not by this person.
+        Who may not see cash gets none of its figures. None where `gone` says that nobody waits for it any more when
+        its turn comes. Raises InputError where the question is none that can be asked, or not by this person.
         """
+        if changes.cash is not None and not with_cash:
+            raise InputError(Problem("cash figures are for those who decide", field="cash", allowed="other changes"))
+        key = (week, changes.model_dump_json(), with_cash)
+        known = self._answers.get(key)
+        if known is not None:
+            self.asked["kept answer"] += 1
+            return self._answers.get_or(key, lambda: known, ANSWERS_KEPT)
+        # Shielded: whoever else asks about this week waits for the same solving.
+        solved = await asyncio.shield(asyncio.wrap_future(self.prepare(week)))
+        async with self._turns[changes.replans]:
+            if await gone():
+                return None
+            self.asked["new plan" if changes.replans else "kept plan"] += 1
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._thinkers, self._answer, week, changes, with_cash, solved)
+        return self._answers.get_or(key, lambda: found, ANSWERS_KEPT)
+
+    def _answer(self, week: Week, changes: Changes, with_cash: bool, solved: Solution) -> bytes:
         from jackpot.canonical import rounded
         from jackpot.decision.cash_floor import cash_outlook
         from jackpot.decision.what_if import what_if
 
-        if changes.cash is not None and not with_cash:
-            raise InputError(Problem("cash figures are for those who decide", field="cash", allowed="other changes"))
-        solved = self.prepare(week).result()
-        after, curve = self._circumstances(week, changes, solved)
+        after = self._circumstances(week, changes, solved)
         found = what_if(solved, changes, after)
         told = found.model_dump(mode="json")
         fan = None
@@ -76,30 +114,40 @@ class Questions:
         if not with_cash:
             for side in ("recommendation", "answer"):
                 told[side]["breaks"] = [name for name in told[side]["breaks"] if not name.startswith("cash")]
-        answer: dict[str, Any] = rounded({"what_if": told, "curve": curve, "cash": fan})
-        return answer
+        answer = rounded({"what_if": told, "curve": self._curve(week, changes, after), "cash": fan})
+        return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
 
-    def _circumstances(self, week: Week, changes: Changes, solved: Solution) -> tuple[Solution, dict[str, list[float]]]:
-        """Return the solution under the changes but for the jackpot, and its curve; the ones asked last are kept."""
-        from jackpot.decision.value import values
+    def _circumstances(self, week: Week, changes: Changes, solved: Solution) -> Solution:
+        """Return the solution under the changes but for the jackpot; the ones asked last are kept."""
         from jackpot.decision.what_if import under
 
         others = changes.model_copy(update={"jackpot": ()})
-        key = (week, others.model_dump_json())
-        with self._lock:
-            known = self._under.pop(key, None)
-        if known is None:
-            after = under(solved, others)
+        return self._kept(self._under, (week, others.model_dump_json()), lambda: under(solved, others))
+
+    def _curve(self, week: Week, changes: Changes, after: Solution) -> dict[str, list[float]]:
+        """Return a draw's value by jackpot, which cash has no part in."""
+
+        def made() -> dict[str, list[float]]:
+            from jackpot.decision.value import values
+
             grid = after.grid
             table = values(after.situation, grid.jackpots(grid.spread(0, grid.last, POINTS)))
-            known = (after, {name: table[name].tolist() for name in CURVE})
+            return {name: table[name].tolist() for name in CURVE}
+
+        others = changes.model_copy(update={"jackpot": (), "cash": None})
+        return self._kept(self._curves, (week, others.model_dump_json()), made)
+
+    def _kept(self, known: Kept[K, V], key: K, make: Callable[[], V]) -> V:
+        """Return what is kept of a key, made without the lock where it is not there."""
         with self._lock:
-            self._under[key] = known
-            while len(self._under) > CIRCUMSTANCES_KEPT:
-                self._under.popitem(last=False)
-        return known
+            if key in known:
+                return known.get_or(key, make, CIRCUMSTANCES_KEPT)
+        made = make()
+        with self._lock:
+            return known.get_or(key, lambda: made, CIRCUMSTANCES_KEPT)
 
     def _solve(self, asked: Week) -> Solution:
+        from jackpot.adapters.settings import champions_tuning
         from jackpot.history.as_of import resolve_as_of
         from jackpot.steps.preprocess import read_source
         from jackpot.steps.solving import solve_week
@@ -108,4 +156,6 @@ class Questions:
         loaded, places = load_market(asked.market), self._places
         source = read_source(loaded, "", places.read, places.environment.synthetic_allowed)
         week = week_in_memory(loaded, source, resolve_as_of(asked.as_of))
-        return solve_week(week, places.cash(loaded.market, "", week.synthetic))
+        # Opened anew: a registry that did not answer once is given up for as long as it is open.
+        tuning = champions_tuning(week, Places(places.environment, places.root))
+        return solve_week(week, places.cash(loaded.market, "", week.synthetic), tuning=tuning)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import datetime as dt
 import io
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from starlette.exceptions import HTTPException
 import jackpot.report
 from jackpot.adapters.places import Places
 from jackpot.audit import Entry
+from jackpot.canonical import sha256
 from jackpot.errors import InputError
 
 from .actions import Actions
@@ -43,9 +45,15 @@ class Site:
         self.tokens = tokens
         self.questions = Questions(places)
         self.actions = Actions(places.store, environment, lambda: self.desk.now().isoformat(timespec="seconds"))
-        self.style = (REPORT / "head.html.jinja").read_text("utf-8").partition("<style>")[2].partition("</style>")[0]
-        self._drawing = threading.Lock()
-        self._drawn: Kept[tuple[str, bool], dict[str, Any]] = Kept()
+        style = (REPORT / "head.html.jinja").read_text("utf-8").partition("<style>")[2].partition("</style>")[0]
+        own = [(HERE / "static" / name).read_text("utf-8") for name in ("uplot.css", "console.css")]
+        self.style = "\n".join([style, *own])
+        """The report's style, the plots' and the console's own, in one file: a page waits for it to show anything."""
+        static = (self.style.encode(), *(path.read_bytes() for path in sorted((HERE / "static").iterdir())))
+        self._edition = sha256(b"".join(static))[:12]
+        self._drawn: Kept[tuple[str, bool], Future[dict[str, Any]]] = Kept()
+        # matplotlib's settings are the process's: one picture at a time.
+        self._pencil = ThreadPoolExecutor(1, "draw")
         self._templates = Templates(
             loader=FileSystemLoader([HERE / "templates", REPORT]),
             autoescape=True,
@@ -91,9 +99,10 @@ class Site:
             "person": person,
             "token": self.tokens.of(person),
             "now": self.desk.now(),
+            "edition": self._edition,
             "place": self.places.environment.environment,
             "path": request.url.path,
-            "stale": self.desk.known(market.market) if market is not None and "code" not in values else None,
+            "stale": self.desk.last_known(market.market) if market is not None and "code" not in values else None,
         }
         return HTMLResponse(self._templates.get_template(template).render({**shared, **values}), status)
 
@@ -107,7 +116,7 @@ class Site:
         """Return what is wrong with what was asked."""
         return self.problem(request, 422, [str(problem) for problem in error.problems])
 
-    def drawn(self, market: str, entry: Entry, with_cash: bool) -> dict[str, Any]:
+    async def drawn(self, market: str, entry: Entry, with_cash: bool) -> dict[str, Any]:
         """Return what a page shows of a recommendation; the ones shown last are kept, for a record never changes."""
 
         def draw() -> dict[str, Any]:
@@ -134,9 +143,14 @@ class Site:
                 },
             }
 
-        # matplotlib's settings are the process's: one picture at a time.
-        with self._drawing:
-            return self._drawn.get_or((str(entry.body["prefix"]), with_cash), draw, DRAWN_KEPT)
+        key = (str(entry.body["prefix"]), with_cash)
+        future = self._drawn.get_or(key, lambda: self._pencil.submit(draw), DRAWN_KEPT)
+        try:
+            # Shielded: whoever else opens the page waits for the same pictures.
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except Exception:
+            self._drawn.pop(key, None)
+            raise
 
     def week_of(self, market: str, entry: Entry) -> Week:
         """Return the week that a recommendation was made for."""

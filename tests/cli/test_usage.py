@@ -10,6 +10,7 @@ import pytest
 from jackpot.cli import COMMANDS
 from tests.calling import call
 from tests.conftest import Place
+from tests.desk import ROOT
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -190,3 +191,15 @@ def test_cash_figures_that_were_asked_for_are_read_even_where_no_floor_is(capsys
     code, _, err = call(capsys, "recommend", "powerball", "--cash", "/no/such/cash.json")
     assert code == 2
     assert "/no/such/cash.json" in err
+
+
+def test_a_place_that_cannot_be_written_to_is_named_and_no_defect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var").write_text("a file where a folder should be")
+    settings = (ROOT / "configs" / "environments" / "local.yaml").read_text()
+    (tmp_path / "local.yaml").write_text(settings.replace("root: ../..", "root: ."))
+    code, _, err = call(capsys, "run", "england", "--environment", str(tmp_path / "local.yaml"), "--out", str(tmp_path))
+    assert code == 1
+    assert str(tmp_path / "var") in err
+    assert "defect" not in err

@@ -17,6 +17,9 @@ OWNERS = {"platform", "machine-learning", "compliance", "finance"}
 # Pods that nothing calls: alive as long as their process is, and restarted when it ends.
 NO_PROBES = {"Deployment jackpot/trigger": "reads a queue; nothing calls it"}
 
+# Of which there may never be two: what takes its place while it is moved.
+ONE_ALONE = {"Deployment jackpot/console": "the command line and chat"}
+
 
 def test_no_pod_may_be_root_write_its_root_or_gain_rights(objects: list[Object]) -> None:
     seen = 0
@@ -188,6 +191,29 @@ def test_every_service_has_an_edge_that_reaches_it_on_its_port(objects: list[Obj
         assert reached, f"nothing may call {name_of(service)} on {target}"
 
 
+def test_the_consoles_metrics_are_for_prometheus_alone(production: list[Object]) -> None:
+    (console,) = [pod for item, pod in pods(production) if name_of(item) == "Deployment jackpot/console"]
+    labels, (container,) = console["metadata"]["labels"], console["spec"]["containers"]
+    (port,) = [port["containerPort"] for port in container["ports"] if port["name"] == "metrics"]
+    assert f"--metrics-port={port}" in container["args"]
+    edges = [
+        (edge, peer)
+        for item in production
+        if item["kind"] == "NetworkPolicy"
+        and item["metadata"]["namespace"] == "jackpot"
+        and selects(item["spec"]["podSelector"], labels)
+        for edge in item["spec"].get("ingress", [])
+        for peer in edge["from"]
+    ]
+    reaching = [peer for edge, peer in edges if port in [one["port"] for one in edge["ports"]]]
+    assert [peer["podSelector"]["matchLabels"] for peer in reaching] == [{"app.kubernetes.io/name": "prometheus"}]
+    routes = [rule for item in production if item["kind"] == "HTTPRoute" for rule in item["spec"]["rules"]]
+    backends = [backend for rule in routes for backend in rule["backendRefs"] if backend["name"] == "console"]
+    assert [backend["port"] for backend in backends] == [80]
+    monitors = [item["spec"] for item in production if item["kind"] == "ServiceMonitor"]
+    assert [one["endpoints"][0]["port"] for one in monitors if selects(one["selector"], labels)] == ["metrics"]
+
+
 def test_an_edge_inside_the_product_is_open_at_both_ends(objects: list[Object], overlay: str) -> None:
     """Whoever may call MLflow by MLflow's edge has an edge of its own that lets it out, and the reverse."""
     policies = [item for item in objects if item["kind"] == "NetworkPolicy"]
@@ -243,8 +269,11 @@ def test_what_is_called_says_when_it_is_ready_and_survives_a_drain(production: l
         for container in pod["spec"]["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name_of(item)
         if item["kind"] == "Deployment":
-            assert item["spec"]["replicas"] >= 2, name_of(item)
-            assert pod["spec"]["topologySpreadConstraints"], name_of(item)
+            if name_of(item) in ONE_ALONE:
+                assert (item["spec"]["replicas"], item["spec"]["strategy"]) == (1, {"type": "Recreate"}), name_of(item)
+            else:
+                assert item["spec"]["replicas"] >= 2, name_of(item)
+                assert pod["spec"]["topologySpreadConstraints"], name_of(item)
             labels = pod["metadata"]["labels"]
             assert [b for b in budgets if selects(b["spec"]["selector"], labels)], name_of(item)
 

@@ -247,6 +247,14 @@ def test_a_get_never_has_a_side_effect(service: Service) -> None:
     assert sorted(path for path in service.places.root.rglob("*") if path.is_file()) == before
 
 
+def test_what_was_taken_and_refused_is_counted(service: Service) -> None:
+    service.post(service.press())
+    service.post(service.press(), secret="not Slack's")
+    told = CLIENT.get(f"{service.url}/metrics").text
+    assert 'jackpot_approvals_interactions_total{status="200"} 1.0' in told
+    assert 'jackpot_approvals_interactions_total{status="401"} 1.0' in told
+
+
 def test_nothing_is_answered_where_the_log_is_damaged_and_no_service_without_its_key(service: Service) -> None:
     (record,) = (service.places.root / "audit" / "records" / "england").iterdir()
     record.write_bytes(b"{}")

@@ -110,13 +110,15 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def ask(places: Places, version: str = "v9", days: float = 7, **evidence: object) -> Entry:
+def ask(
+    places: Places, version: str = "v9", days: float = 7, model_sha256: str = "a" * 64, **evidence: object
+) -> Entry:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     return request(
         places.audit("england"),
         model_name="england-synthetic",
         version=version,
-        model_sha256="a" * 64,
+        model_sha256=model_sha256,
         evidence={**EVIDENCE, **evidence},
         trained_by="run:7",
         at=(now - dt.timedelta(hours=1)).isoformat(),

@@ -214,6 +214,18 @@ def test_without_mlflow_the_champion_is_known_from_the_log(week: Path, tmp_path:
         del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
 
 
+def test_a_record_that_cannot_be_read_is_named_and_fails_nothing_else(console: Console) -> None:
+    prefix = str(console.entries("recommendation")[0].body["prefix"])
+    console.places.store.replace(f"{prefix}/recommendation.json", b'{"schema_version": "1"}')
+    for page in ("", f"/draws/{console.draw}"):
+        answer = console.get(f"/markets/england{page}", "dora")
+        assert answer.status_code == 409
+        assert "written by another edition of this product, or damaged" in answer.text
+    assert "unreadable" in console.get("/", "dora").text
+    for page in ("/draws", "/runs", "/models", "/audit"):
+        assert console.get(f"/markets/england{page}", "dora").status_code == 200, page
+
+
 def test_a_market_that_never_ran_says_how_to_begin(shared: Console) -> None:
     for page in ("", "/draws", "/runs", "/models"):
         answer = shared.get(f"/markets/uk_lotto{page}", "ursula")
@@ -233,8 +245,9 @@ def test_an_expired_request_and_a_failed_run_say_what_follows(console: Console) 
 
 
 @contextlib.contextmanager
-def process(path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def process(path: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "serving.console", "--environment", str(path), "--port", str(port)]
+    command += flags
     one = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield one

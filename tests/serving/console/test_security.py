@@ -27,8 +27,8 @@ from serving.console.identity import identify_by
 from tests.serving.console.conftest import LOOPBACK, ORIGIN, Console, copy_of
 
 OPEN = {"/healthz", "/readyz"}
-FOR_ALL = OPEN | {"/", "/approvals", "/static/report.css"}
-NEEDED = {"decide": "dora", "approvals": "alice", "replay": "adam", "verify": "adam"}
+FOR_ALL = OPEN | {"/", "/approvals", "/static/pages.css"}
+NEEDED = {"decide": "dora", "approvals": "alice", "year": "alice", "replay": "adam", "verify": "adam"}
 
 
 def routes(console: Console) -> Iterator[tuple[str, str]]:
