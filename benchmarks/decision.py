@@ -422,12 +422,14 @@ def decision_figures() -> list[Figure]:
 
 def main() -> None:
     """Measure and print."""
+    from benchmarks.bounds import bound_figures
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--small", type=int, default=50)
     given = parser.parse_args()
     figures = decision_figures() + game_figures() + table_figures() + small_figures(given.small) + calibration_figures()
-    figures += runs_figures(given.runs)
+    figures += bound_figures() + runs_figures(given.runs)
     finish("decision", figures)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,10 @@ from .canonical import json_bytes
 Status = Literal["recommended", "restoring", "infeasible"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 IsoDate = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+ENOUGH_DRAWS: Final = 30
+"""Ordinary draws under which a forecast is told to rest on few."""
 
 
 class Record(BaseModel):
@@ -199,10 +203,13 @@ class ModelNote(Record):
     """The demand model behind the figures."""
 
     name: str
-    gates: Literal["passed", "failed"]
-    wmape_pct: float
-    coverage_90_pct: float
+    gates: Literal["passed", "failed", "untested"]
+    wmape_pct: float | None = Field(description="None where there are too few draws to test on.")
+    coverage_90_pct: float | None
     extrapolated: bool = Field(description="Whether the jackpot lies above the largest seen in training.")
+    draws_seen: int | None = Field(
+        default=None, description="Ordinary draws behind the forecast; 0: it comes from what other games teach alone."
+    )
 
 
 class Circumstances(Record):
@@ -220,9 +227,12 @@ class Circumstances(Record):
 
 
 class Recommendation(Record):
-    """recommendation.json: what to announce for one draw, and why."""
+    """recommendation.json: what to announce for one draw, and why.
 
-    schema_version: Literal["1"] = "1"
+    Version 2 is written where the model could not be tested: its figures are null then, and numbers in version 1.
+    """
+
+    schema_version: Literal["1", "2"] = "1"
     market: str
     title: str
     currency: str
@@ -254,15 +264,18 @@ class Recommendation(Record):
 
 
 class Metadata(Record):
-    """metadata.json: where a recommendation comes from; times and run ids live here and nowhere else."""
+    """metadata.json: where a recommendation comes from; times and run ids live here and nowhere else.
 
-    schema_version: Literal["1"] = "1"
+    Version 2 is written where no draw was held yet: it names no first and no last one.
+    """
+
+    schema_version: Literal["1", "2"] = "1"
     recommendation: Sha256
     inputs: InputHashes
     snapshot_uri: str
     snapshot_rows: int
-    first_draw: IsoDate
-    last_draw: IsoDate
+    first_draw: IsoDate | None
+    last_draw: IsoDate | None
     source_uri: str
     source_version: str | None
     market_file: str
@@ -282,13 +295,13 @@ class Metadata(Record):
 
 
 class Score(Record):
-    """One forecaster's errors over the test draws, one ahead; shares of sales are in percent."""
+    """One forecaster's errors over the test draws, one ahead; shares of sales are in percent. None: not tested."""
 
     name: str
-    wmape_pct: float
-    mase: float
-    coverage_90_pct: float | None = Field(description="None for a forecaster without an interval.")
-    bias_pct: float = Field(description="Total forecast over total sales, less one.")
+    wmape_pct: float | None
+    mase: float | None
+    coverage_90_pct: float | None = Field(description="None for a forecaster without an interval too.")
+    bias_pct: float | None = Field(description="Total forecast over total sales, less one.")
     width_90_pct: float | None = Field(default=None, description="Mean width of the 90% interval over the forecast.")
     pinball_pct: float | None = Field(default=None, description="Mean pinball loss at 5, 25, 50, 75, 95% over sales.")
     crps_pct: float | None = Field(default=None, description="Continuous ranked probability score over mean sales.")
@@ -448,7 +461,9 @@ class Tuning(Record):
     ended_by: Literal["trials", "seconds"] = Field(description="`seconds`: the clock decided how many trials ran.")
     first_origin: IsoDate | None = Field(description="First draw that trials were scored on.")
     first_confirmation: IsoDate | None = Field(description="First draw that finalists were compared on.")
-    last_draw: IsoDate = Field(description="Last draw of the training window: nothing later was seen.")
+    last_draw: IsoDate | None = Field(
+        description="Last draw of the training window: nothing later was seen. None where no draw was held yet."
+    )
     default_screening_score: float | None
     default_score: float | None
     margin: float = Field(description="Improvement that a market leaves the default for, at least.")
@@ -462,17 +477,18 @@ class Tuning(Record):
 class Evaluation(Record):
     """evaluation.json: the back-test of a model and of the naive forecasts beside it.
 
-    Version 1 held the first eleven keys; a reader of either version finds them at the same place.
+    Version 1 held the first eleven keys; a reader of any version finds them at the same place. Version 3 is written
+    where there are too few draws to test on: `n_test` is 0, the model's figures and the window's dates are null.
     """
 
-    schema_version: Literal["1", "2"] = "2"
+    schema_version: Literal["1", "2", "3"] = "2"
     market: str
     n_train: int
     n_test: int
-    first_test_date: IsoDate
-    last_test_date: IsoDate
+    first_test_date: IsoDate | None
+    last_test_date: IsoDate | None
     model: Score
-    baselines: dict[str, Score]
+    baselines: dict[str, Score] = Field(description="Empty where there was nothing to test on.")
     specials: Specials
     gates: tuple[Gate, ...]
     passed: bool

@@ -31,7 +31,8 @@ def command(market: str, history: str, as_of: str, environment: str, horizon: in
     """Back-test MARKET's demand model on the last fifth of its draws beside naive forecasts.
 
     The jackpot of each draw is known, nothing later is. Draws that the market file declares special count apart. The
-    model has the settings of the market's champion in this environment, where there is one.
+    model has the settings of the market's champion in this environment, where there is one. Where there are too few
+    draws to test on, it says so and ends with 0, as a gate that failed does.
     """
     from ..adapters.places import open_places
     from ..adapters.settings import champions_tuning
@@ -67,9 +68,14 @@ def _print(result: Evaluation, market: Market, output: Output) -> None:
     from ..report.money import Money
 
     rows = table("one draw ahead", "wMAPE %", "MASE", "90% covers %", "bias %")
+    if not result.n_test:
+        output.say(f"{result.model.name} has not been tested:")
+        return
     for score in (result.model, *result.baselines.values()):
-        covers = "-" if score.coverage_90_pct is None else f"{score.coverage_90_pct:.1f}"
-        rows.add_row(score.name, f"{score.wmape_pct:.2f}", f"{score.mase:.3f}", covers, f"{score.bias_pct:+.2f}")
+        figures = (score.wmape_pct, score.mase, score.coverage_90_pct, score.bias_pct)
+        forms = ("{:.2f}", "{:.3f}", "{:.1f}", "{:+.2f}")
+        cells = ("-" if one is None else form.format(one) for one, form in zip(figures, forms, strict=True))
+        rows.add_row(score.name, *cells)
     output.results.print(rows)
     output.say(f"{result.n_test} draws, {result.first_test_date} to {result.last_test_date}")
     if result.specials.mape_pct is not None:

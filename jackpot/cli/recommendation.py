@@ -37,7 +37,9 @@ def show(output: Output, record: Recommendation, decimals: int) -> None:
         status = f"[{colours[constraint.status]}]{constraint.status.replace('_', ' ')}"
         rows.add_row(constraint.name, status, escape(constraint.description))
     console.print(rows)
-    if record.model.gates == "failed":
+    if record.model.gates == "untested":
+        console.print("[bold yellow]warning:[/] the forecast's model is untested: there are too few draws to test on")
+    elif record.model.gates == "failed":
         console.print(
             "[bold yellow]warning:[/] the forecast's model failed its gates; see evaluation.json or the report"
         )

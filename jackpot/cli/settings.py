@@ -10,4 +10,5 @@ def settings_words(tuning: Tuning | None) -> str:
     if tuning is None:
         return "settings: the default's"
     changed = ", ".join(f"{name} {factor:.3g}" for name, factor in tuning.settings.items())
-    return f"settings: the champion's, tuned on draws to {tuning.last_draw} ({changed or 'those of the default'})"
+    last = f"draws to {tuning.last_draw}" if tuning.last_draw else "no draws"
+    return f"settings: the champion's, tuned on {last} ({changed or 'those of the default'})"

@@ -72,6 +72,8 @@ class Outlook:
     ratio: RatioPlan | None
     cash: Plan | None
     pool: PoolPlan | None = None
+    uncapped: Outlook | None = None
+    """The outlook before its later jackpots were capped for the prize reserve."""
     lows: dict[tuple[int, int, tuple[float, ...], bool], tuple[Array, Array]] = field(
         default_factory=dict, compare=False
     )
@@ -351,6 +353,28 @@ def chance_of_floor(situation: Situation, outlook: Outlook, purse: Purse) -> Cal
         reserve, draws = purse.reserve is not None, purse.time.left
         lowest = [outlook.lowest(situation, (float(one),), draws, reserve=reserve) for one in jackpots]
         return np.array([float((purse.room + one >= 0).mean()) for one in lowest])
+
+    return chance
+
+
+def chance_of_reserve(situation: Situation, outlook: Outlook, purse: Purse) -> Callable[[Array], Array]:
+    """Return the same for the reserve, no later draw announcing more than this one or the plan's cap allows.
+
+    A jackpot over the cap would otherwise take its risk anew at every draw, each time with a cautious plan after it.
+    """
+    base = outlook.uncapped or outlook
+
+    def chance(jackpots: Array) -> Array:
+        if base.ratio is None or outlook.ratio is None:
+            raise ValueError("a prize reserve is kept beside a payout ratio")
+        nodes, cap = base.ratio.plan.ahead.jackpots, len(outlook.ratio.plan.ahead.jackpots)
+        counts = np.maximum(np.searchsorted(nodes, jackpots * (1 + 1e-12), side="right"), cap)
+        found = []
+        for one, count in zip(jackpots, counts, strict=True):
+            then = outlook if count == cap else base if count == len(nodes) else base.capped(int(count))
+            low = then.lowest(situation, (float(one),), purse.time.left, reserve=True)
+            found.append(float((purse.room + low >= 0).mean()))
+        return np.array(found)
 
     return chance
 

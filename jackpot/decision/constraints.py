@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from ..market.schema import PayoutRatio
 from ..records import ConstraintState
-from .cash_floor import Outlook, RatioPlan, cash_purse, chance_of_floor, floor_promise, law_now, with_floor
+from .cash_floor import (
+    Outlook,
+    RatioPlan,
+    cash_purse,
+    chance_of_floor,
+    chance_of_reserve,
+    floor_promise,
+    law_now,
+    with_floor,
+)
 from .grid import StepGrid
 from .payout_ratio import Timeline, cash_timeline, ledger_of, surplus, timeline
 from .plan import candidates, make_plan, ratio_ahead
@@ -118,7 +127,8 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
         text = f"at least the {money(situation, situation.pool)} that the pool already holds"
         result.append(Bound("pool", text, situation.pool, 1, itself, relaxable=False))
     if bounds.largest_change is not None:
-        text = f"at most {money(situation, bounds.largest_change)} from the last jackpot, {money(situation, last)}"
+        before = "last jackpot" if len(situation.draws) else "smallest jackpot, before the first draw"
+        text = f"at most {money(situation, bounds.largest_change)} from the {before}, {money(situation, last)}"
         result.append(Bound("largest_change", text, bounds.largest_change, -1, change))
     return tuple(result)
 
@@ -194,9 +204,12 @@ def _reserve(
     nodes = _nodes(situation, grid)
     promise = floor_promise(situation, outlook, purse, nodes)
     if known is None:
-        outlook = with_floor(situation, outlook, purse, promise, nodes)
-    chance = chance_of_floor(situation, outlook, purse)
-    promises.append(Promise("reserve_floor", text, promise.asked, chance, grid, _DEAR_NODES))
+        kept = with_floor(situation, outlook, purse, promise, nodes)
+        outlook = kept if kept is outlook else replace(kept, uncapped=outlook)
+    chance = chance_of_reserve(situation, outlook, purse)
+    # Luck that has spared the reserve is not spent again where it need not be.
+    asked = max(promise.asked, min(promise.kept, float(chance(nodes).max())))
+    promises.append(Promise("reserve_floor", text, asked, chance, grid, _DEAR_NODES))
     return outlook
 
 

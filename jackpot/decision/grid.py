@@ -71,7 +71,7 @@ def step_grid(situation: Situation) -> StepGrid:
     bounds = situation.market.jackpot
     plain = StepGrid(bounds.start, bounds.step, 0, 0, 0)
     if bounds.cap is None:
-        last = plain.at_least(max(float(situation.draws["jackpot"].max()), situation.promised or 0.0, situation.pool))
+        last = plain.at_least(max(situation.largest_announced, situation.promised or 0.0, situation.pool))
     else:
         last = plain.at_most(bounds.cap)
     last = max(last, 0)

@@ -102,7 +102,7 @@ class Ladder:
 
     def __init__(self, situation: Situation, dates: pd.DatetimeIndex) -> None:
         bounds = situation.market.jackpot
-        seen = max(situation.demand.largest_seen, float(situation.draws["jackpot"].max()), situation.pool)
+        seen = max(situation.demand.largest_seen, situation.largest_announced, situation.pool)
         highest = max(2.0 * seen, 2.0 * bounds.start) if bounds.cap is None else max(bounds.cap, seen, situation.pool)
         rungs = np.geomspace(bounds.start, highest * (1 + 1e-9), _RUNGS)
         self.log_rungs = np.log(rungs)

@@ -26,6 +26,10 @@ _EACH_TEST = 0.001
 _LEAST_CHANCE = 1e-9
 _FEW_SHIFTS = 8
 _TIE = 1e-9
+AS_CONFIDENT = 0.001
+"""Where a promise is out of reach: the share of what is attainable that a jackpot may lack to be as confident."""
+LOST = 1e-6
+"""A probability below which a promise counts as lost."""
 
 
 @dataclass(frozen=True)
@@ -206,13 +210,15 @@ class Programme:
         tail: Policy | None = None,
         *,
         restore: bool = True,
+        as_confident: float = AS_CONFIDENT,
     ) -> Policy:
         """Return the policies for draws `begin` to `end`, one named period, that maximise value + multiplier * P(kept).
 
         After it the one-row policy `tail` is followed, and its promise is worth what its own multiplier says. With
-        `restore` they announce nothing that brings the attainable below `confidence`, and the most confident jackpot
-        where it is below that anyway; without, they are the Lagrangian optimum over all policies, which bounds what
-        any policy can be worth. Where the programme has a row a run, so has the multiplier.
+        `restore` they announce nothing that brings the attainable below `confidence`, and where it is or comes below
+        that anyway the jackpot worth most of those that lack no more than a share `as_confident` of the most; without,
+        they are the optimum over all policies that depend on (draw, x) alone. Where the programme has a row a run, so
+        has the multiplier.
         """
         rows, count, draws = len(multiplier), self.cells.count, end - begin
         shape = (draws + 1, rows, count)
@@ -242,14 +248,35 @@ class Programme:
             objective = _allowed(stage, objective)
             if restore:
                 chance = self._chances(begin + t)
-                objective = np.where(chance >= confidence - _TIE, objective, -np.inf)
+                best = chance.max(axis=0)
+                least = np.minimum(confidence, (1.0 - as_confident) * best)
+                objective = np.where(chance >= least - _TIE, objective, -np.inf)
             action = objective.argmax(axis=0)
             if restore:
-                action = np.where(chance.max(axis=0) >= confidence - _TIE, action, self.restoring[begin + t])
+                action = np.where(best > LOST, action, self.restoring[begin + t])
             policy.action[t] = action
             for target, table in zip((policy.value, policy.kept, policy.later), tables, strict=False):
                 target[t] = np.take_along_axis(table, action[None], axis=0)[0]
         return policy
+
+    def lagrangian(self, multiplier: Array, begin: int, end: int, beyond: Array | None = None) -> Array:
+        """Return the most that value + multiplier * P(kept) can be before draw `begin`, (rows, cells).
+
+        It is over all policies for one named period, those that know of a breach included, which then seek value
+        alone; `beyond` (cells,) is the same for what follows draw `end`. The least over multipliers of this, less
+        multiplier * confidence, bounds the value of any policy that keeps the promise, a randomised one too (Everett
+        1963). For a programme with one row.
+        """
+        broken = np.zeros((1, self.cells.count)) if beyond is None else beyond[None]
+        kept = multiplier[:, None] + broken
+        for t in range(end - 1, begin - 1, -1):
+            stage = self.stages[t]
+            lost = _after(stage, self.cells, broken, clip=False)
+            gained = _after(stage, self.cells, kept - broken) * _share_kept(stage, self.cells)
+            spread = _before(stage, self.cells, _convolve(np.concatenate([lost, gained]), self._kernels[t]))
+            after = spread[:, :1] + stage.reward[:, None, None]
+            broken, kept = (_allowed(stage, one).max(axis=0) for one in (after, after + spread[:, 1:]))
+        return np.asarray(kept, dtype=np.float64)
 
     def through(self, stage: Stage, table: Array, *, tested: bool) -> Array:
         """Return a table (cells,) of x before a draw whose one jackpot is fixed, from the table after it.

@@ -65,7 +65,7 @@ def decide(
     arguments give the same bytes. Without cash figures the cash floor is not checked, and with them they stand in
     `Decision.cash` alone. `circumstances` are warned of; where the model is stopped, the last jackpot is kept, or the
     nearest that meets the constraints. `with_sensitivities` are found by some ten more plans, of what the model would
-    recommend. Raises InputError where the history is empty or reaches beyond `as_of`.
+    recommend. Raises InputError where the history reaches beyond `as_of`.
     """
     solved = solve(situate(market, history, demand, as_of, cash))
     hangs_on = sensitivities(solved) if with_sensitivities else None
@@ -82,6 +82,7 @@ def decide(
     worth = None if chosen is None else float(row["objective"])
     told = chosen is not None
     recommendation = Recommendation(
+        schema_version="2" if model.wmape_pct is None else "1",
         market=market.market,
         title=market.title,
         currency=market.currency,
@@ -221,6 +222,10 @@ def _elasticity(situation: Situation, grid: StepGrid, jackpot: float) -> tuple[E
 
 
 def _keep_last(situation: Situation, grid: StepGrid, constraints: Constraints, worth: float | None) -> Alternative:
+    if not len(situation.draws):
+        return Alternative(
+            jackpot=None, expected_value=None, gain=None, feasible=False, reason="no draw was held yet: none to keep"
+        )
     last = situation.last_jackpot
     jackpot = float(grid.jackpots(grid.nearest(last)))
     moved = "" if jackpot == last else f"the last jackpot, {money(situation, last)}, moved to the step grid"
@@ -254,12 +259,13 @@ def _warnings(
     situation: Situation, told: Sequence[str], constraints: Constraints, jackpot: float, cash: Cash | None
 ) -> tuple[str, ...]:
     warnings = list(dict.fromkeys(told))
-    if jackpot > situation.demand.largest_seen:
+    if jackpot > situation.demand.largest_seen and len(situation.draws):
         warnings.append(
             f"{money(situation, jackpot)} is above the largest jackpot that the forecast was trained on, "
             f"{money(situation, situation.demand.largest_seen)}: its sales are extrapolated"
         )
-    last = situation.market.price_on(situation.draws["draw_date"].iloc[-1].date())
+    dates = situation.draws["draw_date"]
+    last = situation.market.price_on(dates.iloc[-1].date()) if len(dates) else situation.price
     if situation.price != last:
         warnings.append(
             f"the ticket costs {situation.price:g} from {situation.date} on, {last:g} before: no sales at the new "

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from .plan import Ahead, Plan, look_ahead
-from .programme import Policy
+from .programme import AS_CONFIDENT, Policy
 from .situation import Array
 
 _NEAR: Final = (0.7, 1.0, 1.4)
-_WIDE: Final = (0.0, 0.25, 0.5, 0.7, 1.4, 2.0, 4.0)
-_FROM_NOTHING: Final = (0.0, 1e-3, 4e-3, 0.016, 0.06, 0.25, 1.0)
+_WIDE: Final = (0.05, 0.1, 0.2, 0.4, 0.7, 1.4, 2.8, 8.0)
+_FROM_NOTHING: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.05, 0.5)
 _MOST = 10.0
 _ROUNDING = 1e-9
 
@@ -22,7 +22,8 @@ def replan(ahead: Ahead, known: Plan, *, smooth: bool = False) -> Plan:
     """Return what `make_plan` would for other draws ahead, from the multipliers of a plan at hand.
 
     With `smooth` its tables are those of a random choice between two multipliers that keeps the promise as it is, and
-    not better, so that they move as smoothly as what they depend on.
+    not better, and what is out of reach is restored by the most confident jackpot alone, so that they move as smoothly
+    as what they depend on.
     """
     programme, confidence, end = ahead.programme, known.confidence, ahead.period_end
     stage, scale = ahead.stages[ahead.now], ahead.unit / known.ahead.unit
@@ -55,13 +56,13 @@ def _least(
 ) -> Policy:
     """Return the policy of the least multiplier near the one `before` that keeps the promise, or of a large one."""
     programme, (t, x), most = ahead.programme, since, ahead.unit * _MOST
-    at = np.array([x])
+    at, alike = np.array([x]), 0.0 if smooth else AS_CONFIDENT
     if programme.cells.read(programme.attainable[t, 0], at)[0] < confidence - _ROUNDING:
-        return programme.solve(np.array([most]), promised, *draws, tail)
-    near = before * np.array(_NEAR) if before else np.zeros(1)
+        return programme.solve(np.array([most]), promised, *draws, tail, as_confident=alike)
     wide = before * np.array(_WIDE) if before else ahead.unit * np.array(_FROM_NOTHING)
-    for ladder in (near, np.append(wide[wide < most], most)):
-        policies = programme.solve(ladder, promised, *draws, tail)
+    ladders = [np.zeros(1), before * np.array(_NEAR), np.append(wide[wide < most], most)]
+    for ladder in ladders if before else ladders[::2]:
+        policies = programme.solve(ladder, promised, *draws, tail, as_confident=alike)
         chances = np.array([programme.cells.read(row, at)[0] for row in policies.kept[t - draws[0]]])
         enough = chances >= confidence - _ROUNDING
         if enough.any() and (ladder[0] == 0.0 or not enough[0]):

@@ -22,7 +22,7 @@ def reserve_purse(situation: Situation, rule: PayoutRatio, reserve: Reserve) -> 
     draws = situation.draws
     if reserve.opens > situation.date:
         return f"it opens on {reserve.opens}"
-    first = draws["draw_date"].iloc[0].date()
+    first = draws["draw_date"].iloc[0].date() if len(draws) else situation.date
     if expected_draws_between(situation.market, reserve.opens - dt.timedelta(days=1), first):
         return f"the history begins on {first}, after it opened on {reserve.opens}"
     since = (draws["draw_date"] >= pd.Timestamp(reserve.opens)).to_numpy()

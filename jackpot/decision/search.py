@@ -9,6 +9,7 @@ import pandas as pd
 
 from .constraints import Constraints
 from .grid import Index, StepGrid
+from .programme import AS_CONFIDENT, LOST
 from .promise import Mask
 from .situation import Array, Situation
 from .value import value_table
@@ -132,8 +133,8 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
     if not allowed.any():
         return Optimum(table, kept, feasible, None, None)
     if not feasible.any():
-        short = [np.maximum(one.confidence - one.chance(index), 0.0) for one in constraints.promises]
-        best = most_confident(allowed, np.sum(short, axis=0), table["score"].to_numpy(), objective)
+        chances = [np.minimum(one.chance(index), one.confidence) for one in constraints.promises]
+        best = most_confident(allowed, np.sum(chances, axis=0), table["score"].to_numpy(), objective)
         return Optimum(table, kept, feasible, int(index[best]), None, restoring=True)
     best = int(np.where(feasible, objective, -np.inf).argmax())
     close = feasible & (objective >= objective[best] - situation.market.decision.near_optimal_share * abs(value[best]))
@@ -143,9 +144,15 @@ def _read(situation: Situation, grid: StepGrid, constraints: Constraints, table:
     return Optimum(table, kept, feasible, int(index[best]), (int(index[low]), int(index[high])))
 
 
-def most_confident(allowed: Mask, missed: Array, score: Array, objective: Array) -> int:
-    """Return which allowed row misses least of the promises, then has the highest score, then is worth most."""
-    order = np.lexsort((-objective, -score.round(6), np.round(missed, 4)))
+def most_confident(allowed: Mask, kept: Array, score: Array, objective: Array) -> int:
+    """Return which allowed row is worth most of those that keep most of the promises, as the plan has it.
+
+    Where all is lost, it is the one with the highest score.
+    """
+    most = float(kept[allowed].max())
+    if most > LOST:
+        return int(np.where(allowed & (kept >= (1.0 - AS_CONFIDENT) * most), objective, -np.inf).argmax())
+    order = np.lexsort((-objective, -score.round(6)))
     return int(order[allowed[order]][0])
 
 

@@ -1,8 +1,7 @@
 """How far the answer hangs on its inputs: other circumstances, the smallest that matter, what knowing more is worth.
 
-Each change is planned anew, coarsely (`nearby`). What it does to a jackpot's figures is the difference of two such
-plans, added to the figures of the plan that decided: where nothing changes the answer is that plan's own, to the step.
-Cash figures have no part in it: the floor under the cash is left out.
+Each change is planned anew, coarsely (`nearby`). What it does is the difference of two such plans: by how many jackpots
+valued it moves the answer, and what that is worth. Cash figures have no part in it: the floor under it is left out.
 """
 
 from __future__ import annotations
@@ -120,24 +119,13 @@ class _Asked:
 
     def __init__(self, solved: Solution) -> None:
         self.solved = solved
-        table, index = solved.optimum.table, solved.optimum.table.index.to_numpy()
-        promises = [promise for promise in solved.constraints.promises if promise.name in RATIO]
-        self.jackpots = table["jackpot"].to_numpy()
+        self.jackpots = solved.optimum.table["jackpot"].to_numpy()
         # The prize reserve's promise keeps the jackpots that it keeps as things stand.
         others = [mask for name, mask in solved.optimum.kept.items() if name not in RATIO]
         self.allowed: Mask = np.logical_and.reduce(others)
-        if not self.allowed.any():
-            bounds = [bound.name for bound in solved.constraints.bounds]
-            self.allowed = np.logical_and.reduce([solved.optimum.kept[name] for name in bounds])
-        self.row = int(np.searchsorted(index, solved.shown))
         self.before = self._figures(solved.situation)
-        self.own = _Figures(
-            self.before.worth,
-            table["objective"].to_numpy(),
-            promises[0].chance(index) if promises else np.ones(len(index)),
-            table["score"].to_numpy(),
-            promises[0].confidence if promises else 0.0,
-        )
+        self.row = self._best(self.before)
+        self.moved = int(np.searchsorted(solved.optimum.table.index.to_numpy(), solved.shown)) - self.row
         self.known: dict[tuple[Input, float], _Figures] = {}
 
     def at(self, name: Input) -> float:
@@ -158,12 +146,14 @@ class _Asked:
         """Return what the plan answers to an input that is `change` from where it is."""
         figures = self._changed(name, change)
         row = self._best(figures)
+        rows = np.flatnonzero(self.allowed)
+        shown = int(np.clip(row + self.moved, rows[0], rows[-1]))
         return Sensitivity(
             name=name,
             value=self.at(name) + change,
             change=change,
-            jackpot=float(self.jackpots[row]),
-            value_ahead=float(figures.worth[row] - self.own.worth[self.row]),
+            jackpot=float(self.jackpots[shown]),
+            value_ahead=float(figures.worth[row] - self.before.worth[self.row]),
         )
 
     def smallest(self, name: Input) -> tuple[Sensitivity | None, float]:
@@ -196,7 +186,7 @@ class _Asked:
 
     def _switch(self, name: Input, low: float, high: float) -> float:
         """Return the first change from `low` to `high` that moves the jackpot, with figures linear between the two."""
-        start, end = (self.own if change == 0.0 else self._changed(name, change) for change in (low, high))
+        start, end = (self.before if change == 0.0 else self._changed(name, change) for change in (low, high))
         still, moved = 0.0, 1.0
         while moved - still > _FINEST:
             middle = (still + moved) / 2
@@ -207,8 +197,7 @@ class _Asked:
     def _changed(self, name: Input, change: float) -> _Figures:
         if (name, change) not in self.known:
             value = Changes.model_validate({name: self.at(name) + change})
-            after = self._figures(changed(self.solved.situation, value))
-            self.known[name, change] = self.own.plus(after.plus(self.before, -1.0))
+            self.known[name, change] = self._figures(changed(self.solved.situation, value))
         return self.known[name, change]
 
     def _figures(self, situation: Situation) -> _Figures:
@@ -232,5 +221,5 @@ class _Asked:
         feasible = self.allowed & (figures.attainable >= figures.promised - 1e-9)
         if feasible.any():
             return int(np.where(feasible, figures.objective, -np.inf).argmax())
-        missed = np.maximum(figures.promised - figures.attainable, 0.0)
-        return most_confident(self.allowed, missed, figures.score, figures.objective)
+        kept = np.minimum(figures.attainable, figures.promised)
+        return most_confident(self.allowed, kept, figures.score, figures.objective)

@@ -55,8 +55,13 @@ class Situation:
 
     @property
     def last_jackpot(self) -> float:
-        """The jackpot announced for the last draw."""
-        return float(self.draws["jackpot"].iloc[-1])
+        """The jackpot announced for the last draw; before the first one, the smallest."""
+        return float(self.draws["jackpot"].iloc[-1]) if len(self.draws) else self.market.jackpot.start
+
+    @property
+    def largest_announced(self) -> float:
+        """The largest jackpot of the draws so far; before the first one, the smallest that may be announced."""
+        return float(self.draws["jackpot"].max()) if len(self.draws) else self.market.jackpot.start
 
     def dates(self, count: int) -> pd.DatetimeIndex:
         """Return the dates of this draw and of the draws after it, `count` in all."""
@@ -82,7 +87,7 @@ def rollovers_before(market: Market, draws: pd.DataFrame) -> Array:
     before = np.concatenate([[np.nan], pool[:-1]])
     winners = draws["jackpot_winners"].to_numpy(dtype=np.float64, na_value=np.nan)
     paid = draws["jackpot_paid"].to_numpy(dtype=np.float64)
-    if np.isnan(pool).all() and np.isnan(winners).all() and np.isnan(paid).all():
+    if len(draws) and np.isnan(pool).all() and np.isnan(winners).all() and np.isnan(paid).all():
         raise InputError(
             Problem(
                 "the history does not say when the jackpot was won",
@@ -99,14 +104,10 @@ def rollovers_before(market: Market, draws: pd.DataFrame) -> Array:
 
 
 def situate(market: Market, history: History, demand: Demand, as_of: dt.date, cash: Cash | None) -> Situation:
-    """Return the situation on `as_of`; raise InputError where the history is empty or reaches beyond that day."""
+    """Return the situation on `as_of`; raise InputError where the history reaches beyond that day."""
     draws = history.draws
-    if draws.empty:
-        raise InputError(
-            Problem("the history holds no draw", history.source_uri, allowed=f"a draw before {as_of} or more")
-        )
-    last = draws["draw_date"].iloc[-1].date()
-    if last >= as_of:
+    last = draws["draw_date"].iloc[-1].date() if len(draws) else None
+    if last is not None and last >= as_of:
         raise InputError(
             Problem(
                 "the history holds draws that are not before the day of the decision",
@@ -120,7 +121,7 @@ def situate(market: Market, history: History, demand: Demand, as_of: dt.date, ca
     date = next_draw_date(market, as_of)
     pool = 0.0
     if market.game.pool is not None:
-        held = float(draws["pool"].iloc[-1])
+        held = float(draws["pool"].iloc[-1]) if len(draws) else np.nan
         pool = market.game.pool.opening if np.isnan(held) else held
         most = market.game.pool.cap
         if most is not None and pool > most * (1 + 1e-9):

@@ -1,7 +1,8 @@
 """Rolling-origin back-test: the last fifth of the draws, each from those before it, beside naive forecasts.
 
 Parameters are learned from the training part alone; a model's state follows the draws (Tashman 2000, International
-Journal of Forecasting 16(4): rolling origins, fixed parameters). The jackpot of each draw is known.
+Journal of Forecasting 16(4): rolling origins, fixed parameters). The jackpot of each draw is known. Where there are too
+few draws for that, the evaluation says so and holds no figures.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..demand.base import Array, OneStep
-from ..demand.common import SMALLEST_HISTORY, check_history, ordinary
+from ..demand.common import SMALLEST_HISTORY, check_figures, check_history, ordinary
 from ..demand.models import new_model
 from ..demand.settings import Settings
 from ..errors import InputError, Problem
 from ..market.schema import Market
-from ..records import Evaluation, Method, Residuals, Score, Skill, Specials, Tuning, Uncertain, WorstDraw
+from ..records import Evaluation, Gate, Method, Residuals, Score, Skill, Specials, Tuning, Uncertain, WorstDraw
 from . import slices
 from .bootstrap import REPLICATIONS, SEED, interval, ratio_resamples
 from .calibration import calibration
@@ -58,13 +59,16 @@ def backtest(
     """Back-test a demand model on the last `market.demand.test_share` of a history, up to `horizon` draws ahead.
 
     Declared specials count in `specials` alone. Every figure is defined in docs/evaluation.md. The model has the
-    settings of `tuning`; without one, the default's. Raise InputError where training or test would be too short,
-    `horizon` is not 1 to 8, or `tuning` has seen draws of the test window.
+    settings of `tuning`; without one, the default's. Where training or test would be too short, nothing is tested and
+    the evaluation says why. Raise InputError where the draws cannot be used, `horizon` is not 1 to 8, or `tuning` has
+    seen draws of the test window.
     """
     name = model_name or market.demand.model
     new_model(name)
     if not 1 <= horizon <= LONGEST:
         raise InputError(Problem("no such horizon", field="horizon", found=str(horizon), allowed=f"1 to {LONGEST}"))
+    if why := too_short(draws, market):
+        return _untested(draws, market, name, why, tuning)
     first = test_start(draws, market)
     check_history(draws)
     settings = _settings(tuning, draws["draw_date"].iloc[first].strftime("%Y-%m-%d"))
@@ -77,7 +81,7 @@ def backtest(
     all_forecasts = {other: Forecasts.one_ahead(sales, step)[counted] for other, step in steps.items()}
     forecasts = all_forecasts[name]
     unit = naive_unit(train["sales"].to_numpy(float)[usual[:first]])
-    score = score_of(name, forecasts, unit)
+    score, figures = score_of(name, forecasts, unit), error_and_interval(forecasts)
     baselines = {other: score_of(other, all_forecasts[other], unit) for other in BASELINES}
     special_errors = np.abs(steps[name].mean / sales - 1)[~counted]
     verdicts = gates(market, score, baselines, len(forecasts), well_formed(models[name], draws, market, steps[name]))
@@ -107,9 +111,9 @@ def backtest(
             bootstrap_seed=SEED,
             interval_pct=90,
         ),
-        wmape_pct=uncertain(score.wmape_pct, ratio_resamples(forecasts.errors, forecasts.sales), scale=100),
+        wmape_pct=uncertain(figures["wmape_pct"], ratio_resamples(forecasts.errors, forecasts.sales), scale=100),
         bias_pct=uncertain(
-            score.bias_pct, ratio_resamples(forecasts.mean - forecasts.sales, forecasts.sales), scale=100
+            figures["bias_pct"], ratio_resamples(forecasts.mean - forecasts.sales, forecasts.sales), scale=100
         ),
         skill=tuple(skill(other, forecasts, all_forecasts[other]) for other in BASELINES if other != name),
         horizons=horizons(
@@ -131,7 +135,7 @@ def backtest(
 def _settings(tuning: Tuning | None, first_test_date: str) -> Settings | None:
     if tuning is None:
         return None
-    if tuning.last_draw >= first_test_date:
+    if tuning.last_draw is not None and tuning.last_draw >= first_test_date:
         raise InputError(
             Problem(
                 "the settings were tuned on draws of the test window",
@@ -146,18 +150,48 @@ def _settings(tuning: Tuning | None, first_test_date: str) -> Settings | None:
 
 def test_start(draws: pd.DataFrame, market: Market) -> int:
     """Return the row at which the test window starts; raise InputError where it or the training part is too short."""
-    first = len(draws) - max(1, math.ceil(market.demand.test_share * len(draws)))
-    usual = ordinary(draws)
-    if usual[:first].sum() < SMALLEST_HISTORY or not usual[first:].any():
+    if why := too_short(draws, market):
         raise InputError(
-            Problem(
-                "the history is too short to back-test on",
-                found=f"{int(usual.sum())} ordinary draws, {int(usual[:first].sum())} of them before the test window",
-                allowed=f"at least {SMALLEST_HISTORY} before the window and one in it",
-                hint="add earlier draws to the history",
-            )
+            Problem("the history is too short to back-test on", found=why, hint="add earlier draws to the history")
         )
-    return first
+    return _window_start(draws, market)
+
+
+def too_short(draws: pd.DataFrame, market: Market) -> str:
+    """Return why a history has too few draws to back-test on; an empty text where it has enough."""
+    first, usual = _window_start(draws, market), ordinary(draws)
+    before = int(usual[:first].sum())
+    if before >= SMALLEST_HISTORY and usual[first:].any():
+        return ""
+    count = int(usual.sum())
+    held = f"{count} ordinary {'draw' if count == 1 else 'draws'}, {before or 'none'} of them before the test window"
+    return f"{held if count else 'no ordinary draw'}: a test needs {SMALLEST_HISTORY} before its window, and one in it"
+
+
+def _window_start(draws: pd.DataFrame, market: Market) -> int:
+    return max(len(draws) - max(1, math.ceil(market.demand.test_share * len(draws))), 0)
+
+
+def _untested(draws: pd.DataFrame, market: Market, name: str, why: str, tuning: Tuning | None) -> Backtest:
+    """Return the evaluation of a model that there are too few draws to test: no figures, and one gate, failed."""
+    check_figures(draws)
+    usual, none = ordinary(draws), np.empty(0)
+    gate = Gate(name="test_draws", value=0.0, must=f">= {market.gates.smallest_test_draws}", passed=False, reason=why)
+    evaluation = Evaluation(
+        schema_version="3",
+        market=market.market,
+        n_train=int(usual.sum()),
+        n_test=0,
+        first_test_date=None,
+        last_test_date=None,
+        model=Score(name=name, wmape_pct=None, mase=None, coverage_90_pct=None, bias_pct=None),
+        baselines={},
+        specials=Specials(n=0, mape_pct=None),
+        gates=(gate,),
+        passed=False,
+        tuning=tuning,
+    )
+    return Backtest(evaluation, _frame(draws, len(draws), OneStep(none, none, none, none)))
 
 
 def score_of(name: str, forecasts: Forecasts, unit: float) -> Score:

@@ -27,7 +27,7 @@ def gates(
 ) -> tuple[Gate, ...]:
     """Return the verdict of each gate of the market file."""
     wanted = market.gates
-    naive = min((baselines["naive"], baselines["seasonal_naive"]), key=lambda baseline: baseline.wmape_pct)
+    naive = min((baselines["naive"], baselines["seasonal_naive"]), key=_wmape)
     line = baselines["log_log_ols"]
     skill, skill_over_line = (_skill(score, other) for other in (naive, line))
     low, high = wanted.coverage_90_pct
@@ -40,14 +40,14 @@ def gates(
             value=skill,
             must=f">= {wanted.smallest_skill_over_naive:g}",
             passed=skill >= wanted.smallest_skill_over_naive,
-            reason=f"wMAPE {score.wmape_pct:.2f}% against {naive.wmape_pct:.2f}% of {naive.name}",
+            reason=f"wMAPE {_wmape(score):.2f}% against {_wmape(naive):.2f}% of {naive.name}",
         ),
         Gate(
             name="skill_over_log_log_ols",
             value=skill_over_line,
             must=f">= {wanted.smallest_skill_over_log_log_ols:g}",
             passed=skill_over_line >= wanted.smallest_skill_over_log_log_ols,
-            reason=f"wMAPE {score.wmape_pct:.2f}% against {line.wmape_pct:.2f}% of a straight line in the logs",
+            reason=f"wMAPE {_wmape(score):.2f}% against {_wmape(line):.2f}% of a straight line in the logs",
         ),
         Gate(
             name="coverage_90",
@@ -77,6 +77,11 @@ def gates(
 
 def _skill(score: Score, other: Score) -> float:
     """Return 1 - wMAPE / the other's; a forecast without error is matched by any error under half a percent."""
-    if other.wmape_pct > 0:
-        return 1 - score.wmape_pct / other.wmape_pct
-    return 0.0 if score.wmape_pct < 0.5 else -1.0
+    own, others = _wmape(score), _wmape(other)
+    if others > 0:
+        return 1 - own / others
+    return 0.0 if own < 0.5 else -1.0
+
+
+def _wmape(score: Score) -> float:
+    return math.nan if score.wmape_pct is None else score.wmape_pct

@@ -28,7 +28,8 @@ def read_history(source: Source, market: Market, as_of: dt.date | None = None) -
     """Return the draws of a file dated before `as_of` (all of them where it is None) in the form of the contract.
 
     Later rows are cut before anything else is looked at, so that nothing in them, not even damage, changes the
-    result; rows before `history.starts` are left out too. A bad row is put aside with a warning; InputError, with
+    result; rows before `history.starts` are left out too. Where no row is left there is no draw, which only a market
+    whose `history.starts_empty` says so may have. A bad row is put aside with a warning; InputError, with
     every problem by row and column, where the file cannot be read, columns are missing, the same day stands there
     twice with different figures, more than 5% of the rows are at fault, or one of the last 4.
     """
@@ -44,6 +45,8 @@ def read_history(source: Source, market: Market, as_of: dt.date | None = None) -
         raise InputError(problem) from None
     kept, placed = _cut(dates.values, as_of, form.starts)
     if not kept.any():
+        if form.starts_empty:
+            return _no_draws(source, market, table)
         raise InputError(_nothing_left(source.uri, names.draw_date, dates.values, as_of, form.starts))
 
     order = np.flatnonzero(kept)[np.argsort(placed[kept].to_numpy(), kind="stable")]
@@ -89,6 +92,22 @@ def read_history(source: Source, market: Market, as_of: dt.date | None = None) -
         source_uri=source.uri,
         source_version=source.version,
         next_jackpot=_next_jackpot(names, values, usable),
+    )
+
+
+def _no_draws(source: Source, market: Market, table: Table) -> History:
+    """Return the history of a market before its first draw."""
+    names, nobody = market.history.columns, np.empty(0)
+    columns = {name: nobody for name, _ in _needs(names)}
+    draws = _draws(market, names, columns, pd.Series([], dtype="datetime64[ns]"), np.array([], dtype=object))
+    return History(
+        market=market,
+        draws=draws[[*DRAW_COLUMNS, *(name for name in draws.columns if name not in DRAW_COLUMNS)]],
+        problems=table.warnings,
+        quarantined=_quarantined(table, {}),
+        source_uri=source.uri,
+        source_version=source.version,
+        next_jackpot=None,
     )
 
 

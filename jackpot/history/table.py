@@ -22,6 +22,7 @@ from .source import Source
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+_FIRST_DRAW = "a failed export? A market that has held no draw yet says so: history.starts_empty: true"
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -59,7 +60,7 @@ def read_table(source: Source, form: HistorySource) -> Table:
     """Read a file in the form that the market file states; raise InputError where it is no such file at all."""
     if not source.data.strip(b"\0 \t\r\n"):
         raise InputError(Problem("the file is empty", where=source.uri, found=f"{len(source.data)} bytes"))
-    return _parquet(source) if form.format == "parquet" else _csv(source, form)
+    return _parquet(source, form) if form.format == "parquet" else _csv(source, form)
 
 
 def _decode(source: Source, form: HistorySource) -> tuple[str, list[Problem]]:
@@ -109,8 +110,8 @@ def _csv(source: Source, form: HistorySource) -> Table:
     header_row, header_line = kept[0]
     header = _header(header_line, delimiter, where, header_row)
     kept = kept[1:]
-    if not kept:
-        raise InputError(Problem("the file has a header and no rows", where, row=header_row))
+    if not kept and not form.starts_empty:
+        raise InputError(Problem("the file has a header and no rows", where, row=header_row, hint=_FIRST_DRAW))
 
     width = len(header)
     fields: list[list[str]] = []
@@ -132,9 +133,10 @@ def _csv(source: Source, form: HistorySource) -> Table:
         fields.append(cells)
 
     last = np.zeros(len(kept), dtype=bool)
-    last[-1] = bool(lines[-1].strip(blank))
+    last[-1:] = bool(lines[-1].strip(blank))
+    columns = dict(enumerate(zip(*fields, strict=True))) if fields else dict.fromkeys(range(width), ())
     return Table(
-        cells=pd.DataFrame(dict(enumerate(zip(*fields, strict=True))), dtype=object).set_axis(header, axis=1),
+        cells=pd.DataFrame(columns, dtype=object).set_axis(header, axis=1),
         row=np.array([number for number, _ in kept], dtype=np.int64),
         damage=damage,
         garbled=np.array(["\ufffd" in line for _, line in kept], dtype=bool),
@@ -162,7 +164,7 @@ def _header(line: str, delimiter: str, where: str, row: int) -> list[str]:
     return names
 
 
-def _parquet(source: Source) -> Table:
+def _parquet(source: Source, form: HistorySource) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -175,8 +177,8 @@ def _parquet(source: Source) -> Table:
         hint = "say history.format: csv" if not source.data.startswith(b"PAR1") else "was it cut short?"
         raise InputError(Problem("the Parquet file cannot be read", source.uri, found=found, hint=hint)) from None
     size = table.num_rows
-    if size == 0:
-        raise InputError(Problem("the file has columns and no rows", source.uri))
+    if size == 0 and not form.starts_empty:
+        raise InputError(Problem("the file has columns and no rows", source.uri, hint=_FIRST_DRAW))
     return Table(
         cells=pd.DataFrame(dict(enumerate(columns))).set_axis([name.strip() for name in table.column_names], axis=1),
         row=np.arange(2, size + 2, dtype=np.int64),

@@ -434,6 +434,10 @@ class HistorySource(Section):
     date_format: str = "%Y-%m-%d"
     money_unit: Literal[1, 1000, 1000000] = Field(default=1, description="What 1 stands for in money columns.")
     starts: Date | None = Field(default=None, description="Earlier rows are not used.")
+    starts_empty: bool = Field(
+        default=False,
+        description="Whether a file with a header and no rows is a market before its first draw; else it is refused.",
+    )
     columns: Columns = Field(default_factory=Columns)
 
     @field_validator("encoding")

@@ -124,6 +124,7 @@ history:
   # date_format: "%d/%m/%Y"
   # money_unit: 1               # 1000 where money columns are in thousands
   # starts: 2016-01-02          # earlier rows are not used
+  # starts_empty: true          # no draw was held yet: a file with a header and no rows is no failed export
   columns:                      # your file's column of each thing; the first three are required
     draw_date: draw_date
     sales: sales                # stakes of the draw

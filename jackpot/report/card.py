@@ -37,10 +37,11 @@ def model_card(
             (Cell("Market file"), Cell(checks.market_file, is_hash=True)),
         ),
     )
+    verdict = "passed" if evaluation.passed else "failed" if evaluation.n_test else "untested"
     fit = Table("The fit", ("Figure", "Value"), tuple((Cell(name), _value(value)) for name, value in describe.items()))
     parts = [
         f"# Model card: sales forecast of {plain(market.title)}",
-        f"`{evaluation.model.name}`, files `{model_sha256}`. Gates: **{'passed' if evaluation.passed else 'failed'}**.",
+        f"`{evaluation.model.name}`, files `{model_sha256}`. Gates: **{verdict}**.",
         "## Use",
         f"Forecasts the sales of a draw in {market.currency}, as a distribution, from the jackpot announced for it and "
         "its date, to choose that jackpot. Inputs: `jackpot` (currency, above 0), `draw_date` (date, after the last "

@@ -156,6 +156,8 @@ def history_chart(history: pd.DataFrame, money: Money) -> Chart:
 
     The forecasts shown are the latest of the back-test; its whole window is shaded in the history below.
     """
+    if history.empty:
+        return _nothing_sold()
     days, sales = _days(history["draw_date"]), _floats(history, "sales")
     first, last = (_day(history["draw_date"].iloc[at]) for at in (0, -1))
     test = history[history["forecast"].notna()]
@@ -188,6 +190,15 @@ def history_chart(history: pd.DataFrame, money: Money) -> Chart:
         canvas.dates(top)
         canvas.money(top.yaxis, money)
         return canvas.chart("Sales and their forecast", words, legend)
+
+
+def _nothing_sold() -> Chart:
+    with canvas_of("history") as canvas:
+        ax = canvas.axes()
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.text(0.5, 0.5, "no draw was held yet", transform=ax.transAxes, ha="center", color=Ink.MUTED)
+        return canvas.chart("Sales and their forecast", "No draw was held yet.", [])
 
 
 def _draw_forecasts(ax: Axes, test: pd.DataFrame) -> int:

@@ -47,7 +47,7 @@ def summarise_evaluation(evaluation: Evaluation, money: Money) -> EvaluationSumm
     return EvaluationSummary(
         sentence=_sentence(evaluation),
         findings=tuple(_findings(evaluation)),
-        forecasters=_forecasters(evaluation),
+        forecasters=_forecasters(evaluation) if evaluation.n_test else Table("", (), ()),
         skill=_skill(evaluation.skill),
         horizons=_horizons(evaluation),
         by_jackpot=_by_jackpot(evaluation.by_jackpot, money),
@@ -77,11 +77,20 @@ def chance(p_value: float | None) -> str:
     return f"1 in {1 / p_value:.0f}" if p_value < 0.3 else percent(p_value, 2)
 
 
+def untested(evaluation: Evaluation) -> str:
+    """Return why a model could not be tested, as a sentence; empty where it was."""
+    said = "; ".join(gate.reason for gate in evaluation.gates)
+    return "" if evaluation.n_test else f"{said[:1].upper()}{said[1:]}."
+
+
 def _forecasters(evaluation: Evaluation) -> Table:
     def row(name: str, score: Score) -> tuple[Cell, ...]:
-        covers = "" if score.coverage_90_pct is None else f"{score.coverage_90_pct:.1f}%"
-        bias = f"{score.bias_pct:+.1f}%".replace("-", MINUS)
-        return Cell(name), Cell(f"{score.wmape_pct:.1f}%"), Cell(f"{score.mase:.2f}"), Cell(covers), Cell(bias)
+        figures = (
+            (score.wmape_pct, "{:.1f}%"), (score.mase, "{:.2f}"), (score.coverage_90_pct, "{:.1f}%"),
+            (score.bias_pct, "{:+.1f}%"),
+        )  # fmt: skip
+        told = ("" if figure is None else form.format(figure) for figure, form in figures)
+        return Cell(name), *(Cell(text.replace("-", MINUS)) for text in told)
 
     return Table(
         "Errors over the back-test",
@@ -109,6 +118,8 @@ def _gates(evaluation: Evaluation) -> Table:
 
 
 def _sentence(evaluation: Evaluation) -> str:
+    if evaluation.first_test_date is None or evaluation.last_test_date is None:
+        return f"The forecast has not been tested. {untested(evaluation)}"
     words = (
         f"{evaluation.n_test} draws from {short_date(evaluation.first_test_date)} to "
         f"{short_date(evaluation.last_test_date)}, each forecast from the draws before it, after {evaluation.n_train} "
@@ -255,7 +266,8 @@ def _findings(evaluation: Evaluation) -> list[str]:
 
 
 def _settings(tuning: Tuning) -> str:
-    source = f"{tuning.trials_done} trials on draws to {short_date(tuning.last_draw)}"
+    last = f"draws to {short_date(tuning.last_draw)}" if tuning.last_draw else "no draws"
+    source = f"{tuning.trials_done} trials on {last}"
     if not tuning.settings:
         return f"Its settings are the default's, after {source}: {tuning.reason}."
     factors = ", ".join(f"{name.replace('_', ' ')} {factor:.2g}" for name, factor in sorted(tuning.settings.items()))

@@ -47,7 +47,9 @@ def evaluation_html(evaluation: Evaluation, market: Market) -> bytes:
         "evaluation.html.jinja",
         title=market.title,
         model=evaluation.model.name,
-        headline=f"The forecast errs by {evaluation.model.wmape_pct:.1f}% of sales and "
+        headline="The forecast has not been tested: there are too few draws"
+        if evaluation.model.wmape_pct is None
+        else f"The forecast errs by {evaluation.model.wmape_pct:.1f}% of sales and "
         f"{'passed' if evaluation.passed else 'failed'} its gates",
         summary=summarise_evaluation(evaluation, money),
         charts=evaluation_charts(evaluation, money),

@@ -60,10 +60,10 @@ def _sentences(record: Recommendation, found: Sensitivities, money: Money) -> li
         )
         says.append(f"The smallest changes found that move it by a step or more, each alone: {words}.")
     if found.unmoved:
-        words = ", ".join(
-            f"{NAMES[name]} ({_size(name, size).removesuffix(' higher')})" for name, size in found.unmoved.items()
+        words = ", nor of ".join(
+            f"{NAMES[name]} (up to {_size(name, size).removesuffix(' higher')})" for name, size in found.unmoved.items()
         )
-        says.append(f"It stays where it is whatever was tried, with the largest change tried beside it, of {words}.")
+        says.append(f"No change that was tried of {words} moves it.")
     says.append(
         f"Better forecasts have at most {money.short(found.value_of_information)} to gain in this draw: that is what "
         "it would be worth to know its mean sales before announcing."

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..market.schema import Market
-from ..records import Alternative, ConstraintState, Evaluation, Metadata, Recommendation
+from ..records import ENOUGH_DRAWS, Alternative, ConstraintState, Evaluation, Metadata, Recommendation
 from .contract import ReportInputs
 from .earlier import earlier
-from .evaluation import EvaluationSummary, summarise_evaluation
+from .evaluation import EvaluationSummary, summarise_evaluation, untested
 from .forecast import ForecastSummary, summarise_forecast
 from .money import MINUS, NBSP, Money, long_date, one_in, percent, short_date
 from .parts import Cell, Figure, Notice, Table, Tone
@@ -170,7 +170,15 @@ def _notices(record: Recommendation, evaluation: Evaluation, metadata: Metadata)
                 "warn", "Synthetic data", "Every draw behind this report was simulated. It says nothing of a real game."
             )
         )
-    if record.model.gates == "failed" or not evaluation.passed:
+    seen = record.model.draws_seen
+    if seen is not None and seen < ENOUGH_DRAWS:
+        basis = f"{seen} {'draw' if seen == 1 else 'draws'} of this market" if seen else "no draw of this market"
+        notices.append(
+            Notice("warn", "Few draws", f"The forecast rests on {basis}: its range is wide, and narrows as draws come.")
+        )
+    if not evaluation.n_test:
+        notices.append(Notice("bad", "Untested model", f"{untested(evaluation)} Check by hand before you announce."))
+    elif record.model.gates == "failed" or not evaluation.passed:
         failed = ", ".join(gate.name for gate in evaluation.gates if not gate.passed)
         notices.append(
             Notice("bad", "The model failed its gates", f"{failed or 'See its back-test'}: check before you announce.")
@@ -179,7 +187,7 @@ def _notices(record: Recommendation, evaluation: Evaluation, metadata: Metadata)
         notices.append(
             Notice("warn", "Unapproved model", "No champion is registered yet: a candidate made this forecast.")
         )
-    if record.model.extrapolated:
+    if record.model.extrapolated and seen != 0:
         notices.append(
             Notice(
                 "warn", "Extrapolated", "The jackpot lies above every one in training: sales there are a continuation."
@@ -298,10 +306,7 @@ def _lineage(record: Recommendation, metadata: Metadata, *, with_cash: bool) -> 
     rows: list[tuple[str, Cell]] = [
         ("Recommendation", Cell(metadata.recommendation, is_hash=True)),
         ("Snapshot", Cell(inputs.snapshot, is_hash=True)),
-        (
-            "Draws",
-            Cell(f"{metadata.snapshot_rows:,}, {short_date(metadata.first_draw)} to {short_date(metadata.last_draw)}"),
-        ),
+        ("Draws", Cell(_draws(metadata))),
         ("Source", Cell(metadata.source_uri)),
         ("Source version", Cell(metadata.source_version or "none")),
         ("Market file", Cell(metadata.market_file)),
@@ -320,6 +325,12 @@ def _lineage(record: Recommendation, metadata: Metadata, *, with_cash: bool) -> 
     if with_cash and inputs.cash_figures is not None:
         rows.insert(9, ("Cash figures", Cell(inputs.cash_figures, is_hash=True)))
     return Table("Where this comes from", ("What", "Which"), tuple((Cell(name), cell) for name, cell in rows))
+
+
+def _draws(metadata: Metadata) -> str:
+    if metadata.first_draw is None or metadata.last_draw is None:
+        return "none yet"
+    return f"{metadata.snapshot_rows:,}, {short_date(metadata.first_draw)} to {short_date(metadata.last_draw)}"
 
 
 def _cash(inputs: ReportInputs, money: Money) -> CashSummary | None:

@@ -59,6 +59,9 @@ def plan(history: History, first: dt.date | None, last: dt.date | None) -> list[
     Raises InputError where there is none, or more than 2,000.
     """
     dates = [date.date() for date in history.draws["draw_date"]]
+    if not dates:
+        problem = Problem("there is nothing to backfill", where=history.source_uri, found="no draw was held yet")
+        raise InputError(problem)
     last = last or dates[-1]
     first = first or dates[max(0, sum(date <= last for date in dates) - USUAL_DRAWS)]
     days = [Day(draw, before + dt.timedelta(days=1)) for before, draw in pairwise(dates) if first <= draw <= last]

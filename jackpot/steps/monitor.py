@@ -101,8 +101,11 @@ def look(week: Week, used: Used, fans: tuple[Detected, ...]) -> Monitor:
     data = data_drift(draws, market, used.as_of)
     alarms = [one.draws or 0 for one in detectors if one.state == "retrain"]
     last = max(alarms, default=0) or len(watched)
-    naive = one_step_errors(new_model("naive").fit(draws.iloc[:first], market), draws, market, first)
-    own, other = (errors.wmape_pct(last) if last else None for errors in (watched, naive))
+    own = watched.wmape_pct(last) if last else None
+    other: float | None = None
+    if last and ordinary(draws)[:first].sum() >= SMALLEST_HISTORY:
+        naive = new_model("naive").fit(draws.iloc[:first], market)
+        other = one_step_errors(naive, draws, market, first).wmape_pct(last)
     worse = bool(alarms) and last >= SMALLEST_FOR_STOP and own is not None and other is not None and own > other
     said, cause, reason = verdict(detectors, data, fans, worse)
     return Monitor(

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..canonical import json_bytes, sha256, write_atomically
 from ..cash import Cash, CashOutlook
 from ..decision.contract import Decision
-from ..records import Circumstances, InputHashes, ModelNote, Recommendation
+from ..records import ENOUGH_DRAWS, Circumstances, InputHashes, ModelNote, Recommendation
 from ..store import Store
 from .model_in_use import ModelInUse
 from .week import Week
@@ -54,6 +54,7 @@ def decide_week(
 ) -> Decision:
     """Return the decision for the first draw on or after the week's day."""
     from ..decision.recommend import decide
+    from ..demand.common import SMALLEST_HISTORY, ordinary
     from ..demand.models import new_model
     from ..demand.storage import load_model, model_hash
     from .explaining import explain_week
@@ -61,14 +62,17 @@ def decide_week(
     market, draws = week.market, week.history.draws
     model = load_model(in_use.files)
     evaluation = in_use.evaluation
+    demand = model.condition(draws, market)
+    usual = int(ordinary(draws).sum())
+    seen = usual if demand.draws_seen is None else demand.draws_seen
     note = ModelNote(
         name=model.name,
-        gates="passed" if evaluation.passed else "failed",
+        gates="passed" if evaluation.passed else "failed" if evaluation.n_test else "untested",
         wmape_pct=evaluation.model.wmape_pct,
-        coverage_90_pct=evaluation.model.coverage_90_pct or 0.0,
+        coverage_90_pct=evaluation.model.coverage_90_pct,
         extrapolated=False,
+        draws_seen=seen,
     )
-    demand = model.condition(draws, market)
     inputs = InputHashes(
         snapshot=week.checks.snapshot,
         market_file=week.checks.market_file,
@@ -80,17 +84,34 @@ def decide_week(
         market,
         replace(week.history, problems=()),  # they are in the checks, as records tell them
         demand,
-        new_model("log_log_ols").fit(draws, market).condition(draws, market),
+        new_model("log_log_ols").fit(draws, market).condition(draws, market) if usual >= SMALLEST_HISTORY else None,
         note,
         inputs,
         week.as_of,
         cash,
-        warnings=week.checks.warnings,
+        warnings=(*few_draws(seen, pooled=demand.draws_seen is not None), *week.checks.warnings),
         circumstances=circumstances,
         with_sensitivities=with_sensitivities,
     )
     explanation = explain_week(week, model, demand, decision.recommendation)
     return replace(decision, recommendation=decision.recommendation.model_copy(update={"explanation": explanation}))
+
+
+def few_draws(seen: int, *, pooled: bool) -> tuple[str, ...]:
+    """Return the warning of a forecast that rests on few ordinary draws; none where they are enough.
+
+    `pooled` says whether the model begins with what other games teach.
+    """
+    if seen >= ENOUGH_DRAWS:
+        return ()
+    if pooled and not seen:
+        return (
+            "no draw was held yet: the forecast rests on what other games teach alone; its range is as wide as games "
+            "differ, and its figures are to be checked by hand",
+        )
+    others = " and on what other games teach" if pooled else ""
+    own = f"{seen} {'draw' if seen == 1 else 'draws'} of this market"
+    return (f"the forecast rests on {own}{others}: its range is wide, and narrows as draws come",)
 
 
 def outlook_key(market: str, recommendation_sha256: str) -> str:

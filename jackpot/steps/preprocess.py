@@ -75,12 +75,12 @@ def preprocess(
 def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_of: dt.date | None) -> Checks:
     """Return the record of a history that was read; without `as_of` it is seen from the day after its last draw.
 
-    Warnings do not name the file: the same data gives the same record wherever it lies and whatever it is called.
+    A market that has held no draw is then seen from the day that its calendar, prices and history begin. Warnings do
+    not name the file: the same data gives the same record wherever it lies and whatever it is called.
     """
-    last = history.draws["draw_date"].iloc[-1].date()
     return Checks(
         market=market.market.market,
-        as_of=(as_of or last + dt.timedelta(days=1)).isoformat(),
+        as_of=(as_of or _day_after(history)).isoformat(),
         snapshot=snapshot_sha256,
         market_file=market.sha256,
         source_uri=history.source_uri,
@@ -93,9 +93,19 @@ def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_o
     )
 
 
+def _day_after(history: History) -> dt.date:
+    """Return the day after the last draw; before the first one, the first on which there may be a draw."""
+    market, dates = history.market, history.draws["draw_date"]
+    if len(dates):
+        last: dt.date = dates.iloc[-1].date()
+        return last + dt.timedelta(days=1)
+    begins = (market.calendar.draw_days[0].starts, market.prices[0].starts)
+    return max(*begins, market.history.starts or dt.date.min)
+
+
 def _pool_warning(history: History) -> tuple[str, ...]:
     pool = history.market.game.pool
-    if pool is None or history.draws["pool"].notna().iloc[-1]:
+    if pool is None or not len(history.draws) or history.draws["pool"].notna().iloc[-1]:
         return ()
     return (
         f"history: what the rollover pool held after the last draw is not known; it is taken to be {pool.opening:,.0f} "

@@ -136,13 +136,15 @@ def _earlier(week: Week, record: Recommendation, log: AuditLog, store: Store) ->
 def metadata_of(week: Week, record: Recommendation, standing: Standing, run: Run) -> Metadata:
     """Return where a recommendation comes from."""
     dates = week.history.draws["draw_date"]
+    first, last = (f"{dates.iloc[at]:%Y-%m-%d}" for at in (0, -1)) if len(dates) else (None, None)
     return Metadata(
+        schema_version="1" if len(dates) else "2",
         recommendation=sha256(record.to_bytes()),
         inputs=record.metadata,
         snapshot_uri=f"snapshots/{record.market}/{record.metadata.snapshot}.parquet",
         snapshot_rows=len(dates),
-        first_draw=dates.iloc[0].date().isoformat(),
-        last_draw=dates.iloc[-1].date().isoformat(),
+        first_draw=first,
+        last_draw=last,
         source_uri=week.checks.source_uri,
         source_version=week.checks.source_version,
         market_file=f"markets/{record.market}/{record.metadata.market_file}.yaml",

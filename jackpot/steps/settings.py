@@ -35,9 +35,9 @@ def champion_tuning(week: Week, champion: Callable[[], RegisteredModel | None]) 
     if found is None or found.as_of > week.checks.as_of:
         return None
     tuning = Evaluation.model_validate_json(found.files["evaluation.json"]).tuning
-    if tuning is None or tuning.model != week.market.demand.model or tuning.last_draw > study_of(week).date(-1):
+    if tuning is None or tuning.model != week.market.demand.model:
         return None
-    return tuning
+    return None if (tuning.last_draw or "") > (study_of(week).last_draw or "") else tuning
 
 
 def champion_settings(week: Week, store: Store, champion: Callable[[], RegisteredModel | None]) -> str:

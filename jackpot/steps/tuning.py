@@ -30,7 +30,7 @@ MOST_TRIALS: Final = 10_000
 
 
 def study_of(week: Week) -> Study:
-    """Return what a week's settings are tuned on; raise InputError where its history is too short to back-test."""
+    """Return what a week's settings are tuned on."""
     return Study.of(week.history.draws, week.market, week.checks.snapshot, week.checks.market_file)
 
 

@@ -15,7 +15,7 @@ from ..demand.common import ordinary
 from ..demand.models import model_class
 from ..demand.settings import SPACE, Settings
 from ..errors import InputError
-from ..evaluation.backtest import test_start
+from ..evaluation.backtest import test_start, too_short
 from ..market.schema import Market
 from .keys import study_prefix
 
@@ -38,10 +38,10 @@ class Study:
     def of(cls, draws: pd.DataFrame, market: Market, snapshot: str, market_file: str) -> Study:
         """Return the study of a history: of its training window, the draws before the evaluation's test window.
 
-        `snapshot` and `market_file` are the SHA-256 of both. Raise InputError where the history is too short to
-        back-test.
+        That is all of them where there are too few to test on. `snapshot` and `market_file` are the SHA-256 of both.
         """
-        return cls(draws.iloc[: test_start(draws, market)], market, snapshot, market_file)
+        end = len(draws) if too_short(draws, market) else test_start(draws, market)
+        return cls(draws.iloc[:end], market, snapshot, market_file)
 
     @property
     def seed(self) -> int:
@@ -86,6 +86,11 @@ class Study:
     def prefix(self) -> str:
         """The key under which its trials are kept."""
         return study_prefix(self.market.market, self.snapshot, self.name)
+
+    @property
+    def last_draw(self) -> str | None:
+        """The date of its last draw; None where it has none."""
+        return self.date(-1) if len(self.draws) else None
 
     def date(self, row: int) -> str:
         """Return the date of a draw, YYYY-MM-DD."""

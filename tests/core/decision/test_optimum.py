@@ -159,12 +159,18 @@ def test_draw_date_price_and_special_come_from_the_market(world):
     assert any("new_year" in warning for warning in found.warnings)
 
 
-def test_history_that_reaches_beyond_the_day_or_is_empty_is_refused(world):
+def test_history_that_reaches_beyond_the_day_is_refused(world):
     market = world.market()
     with pytest.raises(InputError, match="not before the day of the decision"):
         world.run(market, as_of=dt.date(2025, 12, 27))
-    with pytest.raises(InputError, match="holds no draw"):
-        world.run(market, past=world.history(market, draws=0))
+
+
+def test_before_the_first_draw_there_is_no_jackpot_to_keep(world):
+    market = world.market()
+    found = world.run(market, past=world.history(market, draws=0)).recommendation
+    assert found.status == "recommended"
+    assert (found.keep_last.jackpot, found.keep_last.gain) == (None, None)
+    assert "no draw was held yet" in found.keep_last.reason
 
 
 def test_warnings_of_the_history_travel(world):

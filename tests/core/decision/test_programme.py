@@ -64,6 +64,20 @@ def test_accrued_floor_is_kept_for_certain_at_its_share_of_the_value(b, kept):
     assert plan.worth.value[0] / (52 * law[2].max()) == pytest.approx(kept, abs=0.01)
 
 
+def test_what_is_out_of_reach_is_restored_as_confidently_and_for_more():
+    """A thousandth of what is attainable, given up where a promise is out of reach, is worth more than a point."""
+    law = england(0.2)
+    year = [Stage(*law, low=0.0 if t == 51 else -np.inf, last=t == 51) for t in range(52)]
+    one = ahead(year)
+    free, forced = make_plan(one, 0.95, restore=False), make_plan(one, 0.95)
+    strict = one.programme.solve(np.zeros(1), 0.95, 0, 52, as_confident=0.0)
+    at, cells = np.zeros(1), one.programme.cells
+    assert forced.worth.kept[0] >= 0.95
+    assert cells.read(strict.kept[0, 0], at)[0] >= 0.95
+    assert forced.worth.value[0] >= 0.97 * free.worth.value[0]
+    assert forced.worth.value[0] >= 1.01 * cells.read(strict.value[0, 0], at)[0]
+
+
 def exact(outcomes, reward, ledger, window, draws, multiplier):
     """Return (objective, value, P(kept)) of the best policy over the whole ledger, tested at each draw."""
 
@@ -107,6 +121,26 @@ def test_small_markets_agree_with_the_whole_ledger(seed):
         value, kept = (programme.cells.read(table[0, 0], at)[0] for table in (policy.value, policy.kept))
         want = exact(outcomes, reward, ledger, 5, 5, multiplier)
         assert value + multiplier * kept == pytest.approx(want[0], rel=0.005)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_policy_that_keeps_the_promise_is_worth_more_than_the_lagrangian_bound(seed):
+    """Deterministic policies over the whole ledger: those that know of a breach go for value alone."""
+    rng = np.random.default_rng([3, seed])
+    wins, chance = np.array([0.0, rng.uniform(4, 8), rng.uniform(9, 14)]), np.array([0.75, 0.25])
+    reward, cost = np.sort(rng.uniform(0, 3, 3))[::-1], rng.uniform(0.8, 1.6)
+    ledger = rng.uniform(-0.5, 1.5, 4)
+    outcomes = [[(-cost, 0.75), (win - cost, 0.25)] for win in wins]
+    chances = np.repeat(chance[:, None], 3, axis=1)
+    increment = np.stack([np.full(3, -cost), wins - cost])
+    stages = [Stage(increment, chances, reward, low=0.0, drop=float(ledger[t]), last=t == 3) for t in range(4)]
+    programme = Programme(stages, Cells.over(-40.0, 60.0, 20001))
+    multipliers = np.r_[0.0, np.geomspace(0.1, 100.0, 40)]
+    at = np.array([ledger.sum()])
+    bound = np.array([programme.cells.read(row, at)[0] for row in programme.lagrangian(multipliers, 0, 4)])
+    for multiplier in (0.5, 2.0, 5.0, 50.0):
+        _, value, kept = exact(outcomes, reward, ledger, 4, 4, multiplier)
+        assert value <= (bound - multipliers * kept).min() + 0.01
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])

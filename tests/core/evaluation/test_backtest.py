@@ -8,6 +8,7 @@ import pytest
 
 from jackpot.errors import InputError
 from jackpot.evaluation.backtest import backtest
+from jackpot.evaluation.backtest import test_start as start_of_test
 from tests.strategies.demand import toy_draws, toy_market
 
 pytestmark = pytest.mark.slow
@@ -110,9 +111,26 @@ def test_the_same_history_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 12])
-def test_too_short_a_history_is_refused(n: int) -> None:
-    with pytest.raises(InputError, match="too short"):
-        backtest(a_history(ALTERNATING)[:n], MARKET)
+def test_too_short_a_history_is_not_tested_and_says_why(n: int) -> None:
+    result = backtest(a_history(ALTERNATING)[:n], MARKET).evaluation
+    assert (result.n_train, result.n_test, result.baselines, result.passed) == (n, 0, {}, False)
+    (gate,) = result.gates
+    assert gate.name == "test_draws"
+    assert gate.reason.startswith(f"{n} ordinary draw" if n else "no ordinary draw")
+    assert gate.reason.endswith("a test needs 10 before its window, and one in it")
+    with pytest.raises(InputError, match="too short to back-test on"):
+        start_of_test(a_history(ALTERNATING)[:n], MARKET)
+
+
+def test_specials_alone_are_nothing_to_test_on() -> None:
+    draws = a_history(ALTERNATING[:13])
+    draws.loc[draws.index[-3:], "special"] = "party"
+    assert backtest(draws, MARKET).evaluation.n_test == 0
+
+
+def test_figures_that_cannot_be_used_are_refused_however_few() -> None:
+    with pytest.raises(InputError, match="cannot be used"):
+        backtest(a_history([100.0, -5.0]), MARKET)
 
 
 def test_the_shortest_history_fails_the_gate_on_test_draws_and_no_more_than_that_goes_wrong() -> None:

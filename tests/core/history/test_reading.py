@@ -18,6 +18,7 @@ from tests.strategies.history import csv_bytes, history_market, history_rows, pa
 
 ROWS = history_rows(60)
 MARKET = history_market()
+ROWS_BEGIN = dt.date(2025, 1, 1)
 
 
 def read(data: bytes | pd.DataFrame, market: Market = MARKET, as_of: dt.date | None = None) -> History:
@@ -254,6 +255,28 @@ def test_a_file_that_is_none_stops_the_run(data: bytes, message: str, hint: str)
     problem = refused(data)[0]
     assert problem.message == message
     assert hint in problem.hint
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_market_before_its_first_draw_has_no_rows_where_its_file_says_so(form: str) -> None:
+    write = csv_bytes if form == "csv" else parquet_bytes
+    (problem,) = refused(write(ROWS.head(0)), history_market(format=form))
+    assert "history.starts_empty: true" in problem.hint
+    young, full = history_market(format=form, starts_empty=True), read(ROWS)
+    for history in (
+        read(write(ROWS.head(0)), young),
+        read(write(ROWS), young, as_of=ROWS_BEGIN),
+        read(write(ROWS), history_market(format=form, starts_empty=True, starts="2030-01-01")),
+    ):
+        assert len(history.draws) == len(history.quarantined) == 0
+        assert history.draws.dtypes.to_dict() == full.draws.dtypes.to_dict()
+        assert (history.problems, history.next_jackpot) == ((), None)
+    assert len(read(write(ROWS), young).draws) == len(full.draws)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", csv_bytes(ROWS.head(0)).replace(b"sales", b"saels")])
+def test_a_file_that_is_none_is_refused_before_the_first_draw_too(data: bytes) -> None:
+    refused(data, history_market(starts_empty=True))
 
 
 @pytest.mark.parametrize(

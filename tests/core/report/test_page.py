@@ -153,7 +153,7 @@ def test_what_it_hangs_on_is_said_with_its_figures(inputs: Build, pages: dict[st
         assert "£18,000,000, £900,000 more." in form
         assert "the elasticity of sales 1.6% lower (to £17,000,000)" in form
         assert "the share of other prizes 0.25 points higher (to £16,900,000)" in form
-        assert "of the level of sales (40%)" in form
+        assert "No change that was tried of the level of sales (up to 40%) moves it." in form
         assert "at most £1,672" in form.replace("£1,670", "£1,672")
         assert "+£25" not in form
     assert "What it hangs on" not in Reader(pages["infeasible"]).text()
