@@ -55,6 +55,9 @@ def command(market: str, history: str, as_of: str, environment: str, horizon: in
     if as_json:
         output.json(summary(result))
         return 0
+    if week.history.problems:
+        of_history = f" --history {history}" if history else ""
+        output.say(f"{len(week.history.problems)} warnings about the draws: jackpot validate {market}{of_history}")
     output.say(settings_words(tuning))
     _print(result, loaded.market, output)
     for gate in result.gates:

@@ -31,7 +31,8 @@ def command(markets: tuple[str, ...], history: str, as_of: str, environment: str
     if as_json:
         output.json(reports)
     bad = sum(bool(report["errors"]) for report in reports)
-    output.next_step(f"jackpot run {names[0]}" if not bad else "mend the errors above and validate again")
+    of_history = f" --history {history}" if history else ""
+    output.next_step(f"jackpot run {names[0]}{of_history}" if not bad else "mend the errors above and validate again")
     return 2 if bad else 0
 
 
