@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Place
 from tests.pipelines.test_weekly import JACKPOT, registered, run
 
@@ -21,6 +23,7 @@ def history(place: Place, market: Path, draws: int) -> str:
     return str(path)
 
 
+@pytest.mark.integration
 def test_a_young_market_is_recommended_for_week_after_week_and_nothing_is_registered(place: Place) -> None:
     text = "decision: {samples: 100, horizon_draws: 8}\nhistory:\n  starts_empty: true\n"
     market = place.market(changes={"history:\n": text}, rename="young")

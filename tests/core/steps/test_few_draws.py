@@ -109,6 +109,12 @@ def test_any_number_of_draws_is_answered_with_its_doubt(n: int) -> None:
     assert (record.keep_last.jackpot is not None) == (n >= 1)
 
 
+def test_a_record_from_before_draws_were_counted_is_read() -> None:
+    record = json.loads(answer(13)[0].recommendation.to_bytes())
+    del record["model"]["draws_seen"]
+    assert Recommendation.model_validate(record, strict=False).model.draws_seen is None
+
+
 def test_each_draw_narrows_the_range() -> None:
     def width(n: int) -> float:
         sales = answer(n)[0].recommendation.expected_sales
