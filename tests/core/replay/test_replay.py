@@ -97,7 +97,7 @@ def in_json(file: str, *keys: str, to: Callable[[random.Random], Any]) -> Change
 CHANGES: dict[str, tuple[Change, set[str]]] = {
     "a draw's sales": (other_sales, {"snapshot"}),
     "a bit of the snapshot": (lambda folder, dice: flip(folder / "snapshot.parquet", dice), {"snapshot"}),
-    "the cap": (text("cap: 50_000_000", "cap: {0}0_000_000"), {"market file"}),
+    "the cap": (text("cap: 50_000_000", "cap: {0}1_000_000"), {"market file"}),
     "a comment": (text("# 4.7 million tickets", "# {0} million tickets"), {"market file"}),
     "the seed": (text("samples: 50,", "samples: 50, seed: {0},"), {"market file", "seed"}),
     "a bit of the market file": (lambda folder, dice: flip(folder / "market.yaml", dice), {"market file"}),
