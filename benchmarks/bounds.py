@@ -3,7 +3,7 @@
 For a market with a payout ratio the bound is the Lagrangian dual over all policies, randomised ones too: the least over
 multipliers of max (value + multiplier * P) - multiplier * confidence (Everett 1963). The exact answer lies between it
 and the best policy without a restriction that keeps the promise. For a rollover game nothing is promised; the bound is
-the exact optimum over (draw, pool), and what the engine announces is the jackpot worth most in the draw alone.
+the exact optimum over (draw, rollovers, pool), on other pools, jackpots and samples than the engine's plan.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from jackpot.decision.situation import Array, Situation, situate
 from jackpot.decision.solution import solve
 from jackpot.demand.models import new_model
 from jackpot.game.moments import draw_moments, expected_value
+from jackpot.game.rollover import must_be_won
 from jackpot.history.reading import read_history
 from jackpot.history.source import Source
 from jackpot.market.loading import load_market
@@ -152,31 +153,54 @@ def plan_values(plan: Plan) -> tuple[float, float, float]:
 
 
 def pool_values(situation: Situation) -> tuple[float, float, float]:
-    """Return what the jackpots worth most in each draw alone are worth over 52 draws, and twice the exact optimum."""
-    market, dates = situation.market, situation.dates(DRAWS)
-    jackpots = candidates(solve(situation).grid, JACKPOTS)
+    """Return what the jackpots that the engine announces are worth over 52 draws, and twice the exact optimum.
+
+    Both are followed over (draw, rollovers, pool). Without a plan of the pool they are those worth most in each draw.
+    """
+    market, dates, solved = situation.market, situation.dates(DRAWS), solve(situation)
+    rule, must_rule, plan = market.game.pool, market.game.must_be_won, solved.constraints.outlook.pool
+    if rule is None:
+        raise ValueError("a pool is one of a rollover game")
+    counts = np.arange(1 + (0 if must_rule is None else must_rule.after_rollovers or 0), dtype=np.float64)
+    jackpots = candidates(solved.grid, JACKPOTS)
     sampled = situation.demand.sample(jackpots, dates, 250, market.decision.seed)
     sales = np.sort(sampled, axis=0).reshape(10, -1, DRAWS, len(jackpots)).mean(axis=1)
-    share = 0.0 if market.game.pool is None else market.game.pool.share_of_sales
-    pools = np.concatenate([[0.0], np.geomspace(jackpots[0] / 10, 2 * max(jackpots[-1], situation.pool), POOLS - 1)])
-    mine, best = np.zeros(POOLS), np.zeros(POOLS)
-    for t in range(DRAWS - 1, -1, -1):
+    highest = max(jackpots[-1], situation.pool)
+    top = min(2 * highest, rule.cap) if rule.cap is not None else 2 * highest
+    pools = np.concatenate([[0.0], np.geomspace(jackpots[0] / 10, top, POOLS - 1)])
+    mine, best = np.zeros((len(counts), POOLS)), np.zeros((len(counts), POOLS))
+    # What the pool holds may be over every candidate: it is announced then, at the sales of the highest.
+    announced, held = np.maximum(jackpots, pools[:, None])[:, None, :], pools[:, None, None]
+    for t in [*range(DRAWS - 1, -1, -1)] * 2:
+        if t == DRAWS - 1:
+            # What a pool is worth at the horizon's end, from a first pass.
+            mine = best = best - best[0, 0]
         price = market.price_on(dates[t].date())
-        # What the pool holds may be over every candidate: it is announced then, at the sales of the highest.
-        announced = np.maximum(jackpots, pools[:, None])[:, None, :]
-        sold = np.broadcast_to(sales[None, :, t, :], (POOLS, len(sales), len(jackpots)))
-        value = expected_value(market, price, sold, announced, pools[:, None, None])
-        win = draw_moments(market, price, sold, announced, pools[:, None, None]).win_probability
-        carried = pools[:, None, None] + share * sold
-        worth = value.mean(axis=1)
-        totals = []
-        for after in (mine, best):
-            then = win * after[0] + (1.0 - win) * np.interp(carried, pools, after)
-            totals.append(worth + then.mean(axis=1))
-        greedy = worth.argmax(axis=1)
-        mine, best = np.take_along_axis(totals[0], greedy[:, None], 1)[:, 0], totals[1].max(axis=1)
-    found = [float(np.interp(situation.pool, pools, table)) for table in (mine, best)]
+        at = np.searchsorted(jackpots, announced[:, 0, :]).clip(max=len(jackpots) - 1)
+        sold = sales[:, t, :][:, at].transpose(1, 0, 2)
+        win = draw_moments(market, price, sold, announced, held).win_probability
+        carried = held + rule.share_of_sales * sold
+        carried = carried if rule.cap is None else np.minimum(carried, rule.cap)
+        now = np.empty((2, len(counts), POOLS))
+        must = must_be_won(market, dates[t].date(), counts)
+        for c in range(len(counts)):
+            lost = np.zeros_like(win) if must[c] else 1.0 - win
+            value = expected_value(market, price, sold, announced, held, bool(must[c])).mean(axis=1)
+            totals = [value + _after(lost, carried, pools, after, c) for after in (mine, best)]
+            # At each pool the engine plans again: this draw's jackpot, with what its plan makes of the pool it leaves.
+            seen = value if plan is None else value + _after(lost, carried, plan.pools, plan.value[t + 1], c)
+            now[0, c] = np.take_along_axis(totals[0], seen.argmax(axis=1)[:, None], 1)[:, 0]
+            now[1, c] = totals[1].max(axis=1)
+        mine, best = now
+    count = int(min(situation.rollovers, counts[-1]))
+    found = [float(np.interp(situation.pool, pools, table[count])) for table in (mine, best)]
     return found[0], found[1], found[1]
+
+
+def _after(on: Array, carried: Array, pools: Array, table: Array, count: int) -> Array:
+    """Return what a draw leads to by the value (rollovers, pools) after it: mean over sales, (pools, jackpots)."""
+    carries = np.interp(carried, pools, table[min(count + 1, len(table) - 1)])
+    return np.asarray(((1.0 - on) * table[0, 0] + on * carries).mean(axis=1), dtype=np.float64)
 
 
 def bound_figures(small: int = 20) -> list[Figure]:

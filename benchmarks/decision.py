@@ -301,7 +301,7 @@ def loss(small: Small, action: Action, multiplier: float = 10.0) -> float:
 def small_figures(count: int) -> list[Figure]:
     """Small markets: what the engine loses against the best policy over the whole ledger.
 
-    While nothing that it decides leaves the window, the sum is all that matters. In 10 draws it is a summary: planned
+    While nothing that it decides leaves the window, the sum is all that matters. In 12 draws it is a summary: planned
     again before each draw from the true ledger, as a weekly run does, by the programme alone and with `true_ledger`.
     """
     multiplier = np.array([10.0])
@@ -321,10 +321,10 @@ def small_figures(count: int) -> list[Figure]:
         return action
 
     for seed in range(count):
-        short, long = small_market(seed), small_market(seed, 10)
+        short, long = small_market(seed), small_market(seed, 12)
         losses.setdefault("within the window", []).append(loss(short, planned(short, known=False)))
-        losses.setdefault("10 draws, by the sum alone", []).append(loss(long, planned(long, known=False)))
-        losses.setdefault("10 draws, as the engine does", []).append(loss(long, planned(long, known=True)))
+        losses.setdefault("12 draws, by the sum alone", []).append(loss(long, planned(long, known=False)))
+        losses.setdefault("12 draws, as the engine does", []).append(loss(long, planned(long, known=True)))
     figures = []
     for name, found in losses.items():
         print(f"{count} small markets, {name}: median {np.median(found):.4f}, 90% {np.quantile(found, 0.9):.4f}")

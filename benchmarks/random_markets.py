@@ -1,7 +1,7 @@
 """Random valid markets, decided and checked by other means than the engine's: `make bench-markets`.
 
-Bounds are checked from the market file, the payout ratio's attainable probability in its last draw by the game's own
-simulator, and the plan's promise by playing it. Horizons are at most 8 draws, with 64 samples.
+Bounds are checked from the market file, and all promises and rules of the draws ahead by playing the plan with the
+game's own simulator (`played`). Horizons and periods are at most 8 draws, with 64 samples.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import datetime as dt
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,29 +19,37 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.decision import England
+from benchmarks.played import RUNS, Mask, play, stated
 from benchmarks.report import Figure, finish
-from jackpot.decision.simulate import simulate_runs
 from jackpot.decision.situation import Array, Situation, situate
 from jackpot.decision.solution import Solution, solve
-from jackpot.game.draw import simulate_draws
 from jackpot.history.contract import History
 from jackpot.market.schema import Market
 
 SATURDAY = dt.date(2026, 1, 3)
-RUNS = 400
+FAR = 4.0
+SLOW = 0.2
 CONVENTIONS = ("per_winner", "shared", "rollover", "postcode")
 
 
 class Scaled(England):
-    """Constant elasticity at a scale of its own."""
+    """Constant elasticity at a scale of its own; few samples show the whole of the noise, stratified in each draw."""
 
     def __init__(self, b: float, scale: float, reference: float) -> None:
-        super().__init__(b, 0.3)
+        super().__init__(b)
         self.scale, self.reference, self.largest_seen = scale, reference, 10 * reference
 
     def mean(self, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
         """Return mean sales."""
         return np.tile(self.scale * (jackpots / self.reference) ** self.b, (len(dates), 1))
+
+    def sample(self, jackpots: Array, dates: pd.DatetimeIndex, samples: int, seed: int) -> Array:
+        """Return joint draws of sales: a Latin hypercube."""
+        from scipy.special import ndtri
+
+        rng = np.random.default_rng(seed)
+        noise = np.stack([ndtri((rng.permutation(samples) + rng.random(samples)) / samples) for _ in dates], axis=1)
+        return np.asarray(self.mean(jackpots, dates) * np.exp(0.08 * noise - 0.08**2 / 2)[:, :, None])
 
 
 def random_situation(rng: np.random.Generator) -> Situation:
@@ -93,8 +102,8 @@ def _market(rng: np.random.Generator) -> tuple[Market, float, float]:
     jackpot: dict[str, Any] = {"start": start, "step": start * float(rng.choice([0.1, 0.5, 1.0]))}
     if rng.random() < 0.7:
         jackpot["cap"] = start * float(rng.uniform(1, 20))
-    if rng.random() < 0.3:
-        jackpot["largest_change"] = jackpot["step"] * int(rng.integers(1, 20))
+    if rng.random() < 0.4:
+        jackpot["largest_change"] = jackpot["step"] * float(rng.uniform(1, 20))
     content: dict[str, Any] = {
         "market": "random",
         "title": "Random",
@@ -112,24 +121,62 @@ def _market(rng: np.random.Generator) -> tuple[Market, float, float]:
         "decision": {"samples": 64, "horizon_draws": int(rng.integers(1, 9))},
         "history": {"uri": "random.csv"},
     }
+    if convention == "rollover":
+        _pool_rules(rng, content, start)
     if rng.random() < 0.6:
-        accrued = rng.random() < 0.4
-        rule: dict[str, Any] = {
-            "basis": "accrued" if accrued else "realised",
+        content["regulation"] = {"payout_ratio": _ratio(rng, start)}
+    if rng.random() < 0.4:
+        content["cash"] = {
+            "floor": start * float(rng.uniform(0, 3)),
+            "horizon_draws": int(rng.integers(1, 9)),
+            "period_starts": SATURDAY,
+        }
+    if rng.random() < 0.3:
+        content["insurance"] = {
+            "excess": start * float(rng.uniform(0, 1)),
+            "premium_per_expected_claim": float(rng.uniform(0.5, 2)),
+            "premium_share_of_sales": float(rng.choice([0.0, 0.01])),
+        }
+    if rng.random() < 0.3:
+        content["unclaimed"] = {
+            "late_share": float(rng.uniform(0, 0.3)),
+            "late_days": int(rng.integers(1, 60)),
+            "expired_share": float(rng.uniform(0.01, 0.3)),
+            "expired_go_to": str(rng.choice(["operator", "good_causes"])),
+            "counted": str(rng.choice(["won", "claimed"])),
+        }
+    return Market.model_validate(content), unit, price
+
+
+def _pool_rules(rng: np.random.Generator, content: dict[str, Any], start: float) -> None:
+    """Add what a rollover game may say of its pool."""
+    pool = content["game"]["pool"]
+    if rng.random() < 0.5:
+        content["game"]["must_be_won"] = {"after_rollovers": int(rng.integers(1, 8))}
+    if rng.random() < 0.5:
+        pool["cap"] = max(content["jackpot"].get("cap", start), pool["opening"]) * float(rng.uniform(1, 2))
+    if rng.random() < 0.5:
+        content["decision"]["pool"] = "expected"
+
+
+def _ratio(rng: np.random.Generator, start: float) -> dict[str, Any]:
+    accrued = rng.random() < 0.4
+    rule: dict[str, Any] = {"basis": "accrued" if accrued else "realised", "confidence": float(rng.uniform(0.5, 0.99))}
+    rule["floor" if rng.random() < 0.7 else "ceiling"] = float(rng.uniform(0.1, 0.7))
+    rule |= {
+        "period_starts": SATURDAY,
+        "period_draws": int(rng.integers(1, 9)),
+        "window_draws": int(rng.integers(1, 53)),
+    }
+    if accrued:
+        rule["contribution"] = {"share_of_sales": float(rng.uniform(0, 0.4))}
+    if accrued and rng.random() < 0.6:
+        rule["contribution"]["reserve"] = {
+            "opens": SATURDAY - dt.timedelta(days=int(rng.choice([0, 14, 100]))),
+            "opening": start * float(rng.uniform(0, 40)),
             "confidence": float(rng.uniform(0.5, 0.99)),
         }
-        rule["floor" if rng.random() < 0.7 else "ceiling"] = float(rng.uniform(0.1, 0.7))
-        rule |= {
-            "period_starts": SATURDAY,
-            "period_draws": int(rng.integers(1, 9)),
-            "window_draws": int(rng.integers(1, 53)),
-        }
-        if accrued:
-            rule["contribution"] = {"share_of_sales": float(rng.uniform(0, 0.4))}
-        content["regulation"] = {"payout_ratio": rule}
-    if rng.random() < 0.4:
-        content["cash"] = {"floor": start * float(rng.uniform(0, 3)), "horizon_draws": int(rng.integers(1, 9))}
-    return Market.model_validate(content), unit, price
+    return rule
 
 
 def hard_bounds(situation: Situation, solved: Solution) -> str:
@@ -165,50 +212,20 @@ def hard_bounds(situation: Situation, solved: Solution) -> str:
     return f"said infeasible, but {possible[0]:g} is not" if possible and possible[0] <= highest + small else ""
 
 
-def promise_errors(situation: Situation, solved: Solution, rng: np.random.Generator) -> float | None:
-    """Return by how many standard errors the stated probability of the ratio's promise misses a simulation's."""
-    ratio, rule = solved.constraints.outlook.ratio, situation.market.regulation.payout_ratio
-    if ratio is None or rule is None or rule.basis != "realised" or solved.trouble is not None:
-        return None
-    if solved.constraints.outlook is not solved.constraints.planned or situation.market.game.pool is not None:
-        return None
-    ahead = ratio.plan.ahead
-    if ahead.period_end - ahead.now == 1:
-        look = ratio.look(situation, np.array([solved.jackpot]))
-        sold = situation.sample_sales(np.array([solved.jackpot]))[:, 0, 0]
-        sales = np.repeat(sold, 200)
-        drawn = simulate_draws(situation.market, situation.price, sales, solved.jackpot, 0.0, rng)
-        size = rule.window_draws - 1
-        before = slice(max(len(ratio.ledger.sales) - size, 0), None) if size else slice(0, 0)
-        prizes = ratio.ledger.prizes[before].sum() + drawn.jackpot_paid + drawn.secondary_paid
-        total = ratio.ledger.sales[before].sum() + sales
-        kept = np.ones(len(sales), dtype=bool)
-        if rule.floor is not None:
-            kept &= prizes >= rule.floor * total * (1 - 1e-12)
-        if rule.ceiling is not None:
-            kept &= prizes <= rule.ceiling * total * (1 + 1e-12)
-        stated, seen, count = float(look.kept[0]), float(kept.mean()), 64
-    else:
-        found = simulate_runs(
-            situation,
-            situation.demand,
-            ahead.jackpots,
-            {"plan": "plan"},
-            RUNS,
-            ahead.period_end - ahead.now,
-            5,
-            ratio.plan,
-        )["plan"]
-        first = ahead.jackpots[ratio.plan.action(ahead.now, np.array([ahead.x_now]))]
-        stated = float(ratio.look(situation, first).kept[0])
-        seen, count = 1.0 - float(found.breach[:, 0].mean()), RUNS
-    return abs(stated - seen) / float(np.sqrt(max(stated * (1 - stated), 0.25 / count) / count))
+def promise_errors(
+    told: Mapping[str, tuple[float, float, bool]], kept: Mapping[str, Mask]
+) -> list[tuple[str, float, bool]]:
+    """Return by how many standard errors each stated probability differs from what was seen, and whether it is exact.
 
-
-def _whole(solved: Solution) -> bool:
-    """Return whether nothing that is decided in the named period leaves the window in it: the plan then is exact."""
-    ratio = solved.constraints.outlook.ratio
-    return ratio is None or ratio.rule.window_draws >= ratio.plan.ahead.period_end
+    Of figures that are themselves of some paths it is the test of two proportions.
+    """
+    errors = []
+    for name, (chance, paths, exact) in told.items():
+        seen = float(kept[name].mean())
+        both = chance if paths == np.inf else (chance * paths + seen * RUNS) / (paths + RUNS)
+        variance = max(both * (1 - both), 0.25 / RUNS) * (1 / RUNS + 1 / paths)
+        errors.append((name, abs(chance - seen) / float(np.sqrt(variance)), exact))
+    return errors
 
 
 def main() -> None:
@@ -219,38 +236,47 @@ def main() -> None:
     given = parser.parse_args()
     statuses: Counter[str] = Counter()
     seconds, broken, failed = [], [], []
-    errors: list[tuple[float, int]] = []
-    summary: list[tuple[float, int]] = []
+    errors: dict[bool, list[float]] = {True: [], False: []}
     for seed in range(given.first, given.first + given.markets):
         rng = np.random.default_rng([97, seed])
         situation = random_situation(rng)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             solved = solve(situation)
+            seconds.append(time.process_time() - started)
+            played = play(situation, solved, seed) if solved.trouble is None else None
+            told = stated(situation, solved) if played is not None else {}
         except Exception as error:
             failed.append(f"{seed}: {type(error).__name__}: {error}")
             continue
-        seconds.append(time.perf_counter() - started)
         statuses[solved.status] += 1
-        wrong = hard_bounds(situation, solved)
-        if wrong:
-            broken.append(f"{seed}: {wrong}")
-        missed = promise_errors(situation, solved, rng)
-        if missed is not None:
-            (errors if _whole(solved) else summary).append((missed, seed))
-    far = [[f"{seed}: {one:.1f} standard errors" for one, seed in some if one > 4] for some in (errors, summary)]
-    for line in (*failed[:10], *broken[:10], *far[0], *far[1]):
+        wrong = [hard_bounds(situation, solved), *(sorted(played.broken) if played is not None else ())]
+        if any(wrong):
+            broken.append(f"{seed}: {', '.join(one for one in wrong if one)}")
+        for name, missed, exact in promise_errors(told, {} if played is None else played.kept):
+            errors[exact].append(missed)
+            if missed > FAR:
+                print(f"{seed}: {name} off by {missed:.1f} standard errors{'' if exact else ', of an expectation'}")
+        if seconds[-1] > SLOW:
+            print(f"{seed}: {seconds[-1]:.2f} s")
+    for line in (*failed, *broken):
         print(line)
     print(dict(statuses))
+    far = {exact: sum(one > FAR for one in some) for exact, some in errors.items()}
     finish(
         "random markets",
         [
             Figure(f"{given.markets} random markets: exceptions", len(failed), "", "<= 0"),
-            Figure("answers that break a hard constraint, or are wrongly infeasible", len(broken), "", "<= 0"),
-            Figure(f"promises off by over 4 standard errors, of {len(errors)}", len(far[0]), "", "<= 0"),
-            Figure(f"the same in windows shorter than the period, of {len(summary)}", len(far[1]), "", "<= 0"),
-            Figure("seconds each, median", float(np.median(seconds)), "s", "<= 0.2"),
-            Figure("seconds each, 99% quantile", float(np.quantile(seconds, 0.99)), "s", "<= 0.2"),
+            Figure("answers or plans that break a hard constraint, or are wrongly infeasible", len(broken), "", "<= 0"),
+            Figure(f"promises off by over 4 standard errors, of {len(errors[True])}", far[True], "", "<= 0"),
+            Figure(
+                f"the same where a pool or claims are taken at expectations, or of paths, of {len(errors[False])}",
+                far[False],
+                "",
+                "<= 0",
+            ),
+            Figure("CPU seconds each, median", float(np.median(seconds)), "s", "<= 0.2"),
+            Figure("CPU seconds each, 99% quantile", float(np.quantile(seconds, 0.99)), "s", "<= 0.2"),
         ],
     )
 

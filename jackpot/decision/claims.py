@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..market.schema import Unclaimed
@@ -20,13 +21,21 @@ def falls_due(rule: Unclaimed, dates: pd.DatetimeIndex, secondary: Array) -> Arr
     `secondary` and the result have the draws of `dates` on their last axis. Late claims are paid, and expired prizes
     handed to good causes, at the first draw on or after their day; what the operator keeps never falls due.
     """
-    handed_on = rule.expired_share if rule.expired_go_to == "good_causes" else 0.0
     due = np.zeros_like(secondary)
-    for share, days in ((rule.late_share, rule.late_days), (handed_on, rule.expires_after_days)):
-        falls = dates.searchsorted(dates + pd.Timedelta(days=days))
+    for share, falls in when_due(rule, dates):
         for t in np.flatnonzero(falls < len(dates)):
             due[..., falls[t]] += share * secondary[..., t]
     return due
+
+
+def when_due(rule: Unclaimed, dates: pd.DatetimeIndex) -> list[tuple[float, npt.NDArray[np.intp]]]:
+    """Return the shares of a draw's secondary prizes that fall due later, and at which draw those of each draw do.
+
+    That is the number of draws where it is none of them.
+    """
+    handed_on = rule.expired_share if rule.expired_go_to == "good_causes" else 0.0
+    each = ((rule.late_share, rule.late_days), (handed_on, rule.expires_after_days))
+    return [(share, np.asarray(dates.searchsorted(dates + pd.Timedelta(days=days)))) for share, days in each]
 
 
 def due_ahead(situation: Situation, dates: pd.DatetimeIndex, secondary: Array, past: int = 0) -> Array:

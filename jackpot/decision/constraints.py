@@ -100,7 +100,8 @@ def constraints_of(situation: Situation, grid: StepGrid, known: Outlook | None =
     planned = _ratio(situation, grid, known, promises, unchecked, warnings)
     planned = _reserve(situation, grid, planned, known, promises, unchecked)
     outlook = _cash(situation, grid, planned, promises, unchecked, warnings)
-    if outlook.plan is None and outlook.pool is None and situation.market.decision.pool == "planned":
+    free = outlook.plan is None and outlook.pool is None and situation.market.game.pool is not None
+    if free and situation.market.decision.pool == "planned":
         outlook = planned = replace(outlook, pool=make_pool_plan(situation, grid))
     words = [f"{state.name} was not checked: {state.reason}" for state in unchecked]
     return Constraints(

@@ -25,6 +25,8 @@ _NEXT_PERIOD = 0.01
 _EACH_TEST = 0.001
 _LEAST_CHANCE = 1e-9
 _FEW_SHIFTS = 8
+_AT_ONCE = 32_768
+"""Numbers that are transformed back at once: as many as stay in a processor's cache."""
 _TIE = 1e-9
 AS_CONFIDENT = 0.001
 """Where a promise is out of reach: the share of what is attainable that a jackpot may lack to be as confident."""
@@ -325,7 +327,8 @@ def _before(stage: Stage, cells: Cells, table: Array) -> Array:
     if stage.decay == 1.0:
         return table
     cell, weight = cells.place(stage.decay * cells.centres)
-    return np.asarray(table[..., cell] * (1.0 - weight) + table[..., cell + 1] * weight, dtype=np.float64)
+    low, high = np.take(table, cell, axis=-1), np.take(table, cell + 1, axis=-1)
+    return np.asarray(low * (1.0 - weight) + high * weight, dtype=np.float64)
 
 
 def _share_kept(stage: Stage, cells: Cells) -> Array:
@@ -399,17 +402,21 @@ def _convolve(table: Array, kernel: _Kernel) -> Array:
     padded = np.empty((rows, below + count + above))
     padded[:, :below], padded[:, below : below + count] = table[:, :1], table
     padded[:, below + count :] = table[:, -1:]
-    if spectrum is not None:
-        both = np.fft.rfft(padded, kernel.size) * spectrum[:, None, :]
-        return np.asarray(np.fft.irfft(both, kernel.size)[..., :count], dtype=np.float64)
     result = np.empty((len(kernel.mass), rows, count))
-    part = np.empty((rows, count))
+    if spectrum is not None:
+        transformed = np.fft.rfft(padded, kernel.size)
+        step = max(_AT_ONCE // (rows * kernel.size), 1)
+        for first in range(0, len(result), step):
+            part = slice(first, first + step)
+            result[part] = np.fft.irfft(transformed * spectrum[part, None, :], kernel.size)[..., :count]
+        return result
+    share = np.empty((rows, count))
     for target, shifts in zip(result, kernel.offsets, strict=True):
         for i, (offset, weight) in enumerate(shifts):
             view = padded[:, below + offset : below + offset + count]
             if i == 0:
                 np.multiply(view, weight, out=target)
             else:
-                np.multiply(view, weight, out=part)
-                target += part
+                np.multiply(view, weight, out=share)
+                target += share
     return result

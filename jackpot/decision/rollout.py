@@ -11,7 +11,7 @@ import pandas as pd
 from ..game.moments import draw_moments
 from ..game.rollover import must_be_won
 from ..market.schema import PayoutRatio
-from .claims import due_ahead, falls_due, paid_at_once
+from .claims import due_ahead, paid_at_once, when_due
 from .draw_law import accrues
 from .grid import within_reach
 from .outlook import Ladder, settle
@@ -114,7 +114,8 @@ class _Owed:
     """Prizes of draws so far that are still to be claimed, or to be handed on, as a plan is played forward."""
 
     def __init__(self, situation: Situation, dates: pd.DatetimeIndex) -> None:
-        self.market, self.dates = situation.market, dates
+        self.market, rule = situation.market, situation.market.unclaimed
+        self.when = [] if rule is None else when_due(rule, dates)
         self.due = due_ahead(situation, dates, np.zeros(len(dates)))
         self.secondary = np.zeros((situation.market.decision.samples, len(dates)))
 
@@ -124,7 +125,10 @@ class _Owed:
         if rule is None:
             return margin
         self.secondary[:, t] = secondary
-        own = falls_due(rule, self.dates[: t + 1], self.secondary[:, : t + 1])[:, t]
+        own = np.zeros_like(secondary)
+        for share, falls in self.when:
+            for drawn in np.flatnonzero(falls[:t] == t):
+                own += share * self.secondary[:, drawn]
         waiting = self.market.secondary_cost_share - paid_at_once(rule)
         return np.asarray(margin + waiting * secondary - self.due[t] - own, dtype=np.float64)
 

@@ -237,7 +237,8 @@ def _announcer(
 ) -> Announce:
     if policy == "plan" and rule is not None and plan is not None:
         return _Planner(rule, plan, reached)
-    if policy == "plan" and rule is None and situation.market.decision.pool == "planned":
+    planned = situation.market.game.pool is not None and situation.market.decision.pool == "planned"
+    if policy == "plan" and rule is None and planned:
         return _guarantee(situation)
     if policy == "plan":
         return _worth_most(situation, jackpots, dates, situation.demand.mean(jackpots, dates)[None])

@@ -4,8 +4,9 @@ The programme knows the ledger by its sum alone, and not the jackpot before.
 
 One step of policy iteration by rollouts (Bertsekas, Tsitsiklis and Wu 1997): every candidate jackpot at this draw is
 followed by a policy on the ledger itself, in which each draw leaves the window whole. The policies are the plan, which
-takes the known draws out of the window one by one and then a share of the sum, and one that takes the share from the
-next draw on; the better one counts. Luck is a Latin hypercube, and the same for every jackpot and policy.
+takes the known draws out of the window one by one and then a share of the sum, one that takes the share from the next
+draw on, and one to which the share is as uncertain as a draw is; the best one counts. Luck is a Latin hypercube, and
+the same for every jackpot and policy.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Action = Callable[[int, Array], Actions]
 
 PATHS = 512
 _SEED = 3
+_LEAVES = 9
+"""Equally likely sums that leave the window, where they are uncertain."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,12 @@ def true_ledger(plan: Plan, window: int | None, paths: int = PATHS) -> TrueLedge
     look = look_ahead(ahead, stage.chance, stage.increment, plan.policy)
     kept, later, value = _rolled(ahead, window, plan.action, paths)
     if window is not None and leaving:
-        other = _rolled(ahead, window, _shared_out(plan, window), paths)
-        better = _worth(plan, *other) > _worth(plan, kept, later, value)
-        kept, later, value = (np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True))
+        for stages in (_shared_out(ahead, window), _uncertain(ahead, window)):
+            other = _rolled(ahead, window, _policy(plan, stages), paths)
+            better = _worth(plan, *other) > _worth(plan, kept, later, value)
+            kept, later, value = (
+                np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True)
+            )
     most, _, _ = _rolled(ahead, window, _most_confident(ahead), paths)
     gained = np.maximum(most, kept) - look.attainable
     return TrueLedger(
@@ -79,10 +85,33 @@ def _worth(plan: Plan, kept: Array, later: Array, value: Array) -> Array:
     return plan.objective(LookAhead(kept, kept, kept, later, value))
 
 
-def _shared_out(plan: Plan, window: int) -> Action:
-    """Return the policy under which every draw from the next one on takes a share of the sum out of the window."""
+def _shared_out(ahead: Ahead, window: int) -> list[Stage]:
+    """Return the draws after this one where each takes a share of the sum out of the window."""
+    return [replace(stage, drop=0.0, decay=1.0 - 1.0 / window) for stage in ahead.stages[ahead.now + 1 :]]
+
+
+def _uncertain(ahead: Ahead, window: int) -> list[Stage]:
+    """Return the draws after this one where the share of the sum that leaves varies, as a draw's own increment does.
+
+    It is the increment of the jackpot worth most, less its mean: a plan that knows the sum alone cannot know better.
+    """
+    stages = []
+    for stage in ahead.stages[ahead.now + 1 :]:
+        if stage.decay == 1.0:
+            stages.append(stage)
+            continue
+        best = int(stage.reward.argmax())
+        leaves = _outcomes(stage, (np.arange(_LEAVES) + 0.5) / _LEAVES)[best]
+        leaves = leaves - leaves.mean()
+        increment = (stage.increment[:, None, :] - leaves[:, None]).reshape(-1, len(stage.reward))
+        chance = np.repeat(stage.chance / _LEAVES, _LEAVES, axis=0)
+        stages.append(replace(stage, increment=increment, chance=chance))
+    return stages
+
+
+def _policy(plan: Plan, later: list[Stage]) -> Action:
+    """Return the policy that is worth most at the plan's multiplier if the draws after this one are as in `later`."""
     ahead, tail, cells = plan.ahead, plan.tail, plan.ahead.programme.cells
-    later = [replace(stage, drop=0.0, decay=1.0 - 1.0 / window) for stage in ahead.stages[ahead.now + 1 :]]
     programme = Programme((*ahead.stages[: ahead.now + 1], *later), cells)
     policy = programme.solve(plan.policy.multiplier, plan.promised, ahead.now, ahead.period_end, tail)
 

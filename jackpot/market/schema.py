@@ -515,9 +515,9 @@ class Decision(Section):
     horizon_draws: Annotated[int, Field(ge=1, le=520)] = 52
     samples: Annotated[int, Field(ge=50, le=100_000)] = Field(default=1000, description="Joint draws of demand.")
     pool: Literal["expected", "planned"] = Field(
-        default="expected",
-        description="The rollover pool of draws ahead: at its expectation, or, where nothing is promised, as a state "
-        "of the plan, so that what a jackpot leaves to later draws counts too.",
+        default="planned",
+        description="The rollover pool of draws ahead: where nothing is promised a state of the plan, so that what a "
+        "jackpot leaves to later draws counts too, or at its expectation, as it is beside a promise.",
     )
     near_optimal_share: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
@@ -683,8 +683,6 @@ class Market(Section):
                 f"the pool's cap {pool.cap:,.12g} is below the jackpot's {which} {most:,.12g}: what may be announced "
                 "may be in the pool",
             )
-        if self.decision.pool == "planned" and pool is None:
-            yield ("decision", "pool"), "only a rollover game has a pool to plan for"
         for name in sorted(set(must.specials if must else ()) - {one.name for one in self.calendar.specials}):
             yield ("game", "must_be_won", "specials"), f"calendar.specials has none of the name {name!r}"
         if self.insurance is not None and highest is not None and self.insurance.excess >= highest:

@@ -144,7 +144,7 @@ history:
 # demand: {model: combination, test_share: 0.2}
 # governance: {four_eyes: false, approval_days: 7}
 # gates: {smallest_skill_over_naive: 0.0, coverage_90_pct: [75, 99.5], smallest_test_draws: 8}
-# decision: {horizon_draws: 52, samples: 1000, near_optimal_share: 0.01, seed: 20_260_101, pool: expected}
+# decision: {horizon_draws: 52, samples: 1000, near_optimal_share: 0.01, seed: 20_260_101, pool: planned}
 
 # When the weekly pipeline runs, in the time zone above.
 schedule:

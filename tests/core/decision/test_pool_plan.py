@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from jackpot.decision.pool_plan import make_pool_plan
 from jackpot.decision.simulate import simulate_runs
@@ -130,10 +129,11 @@ def steep_path(world):
     return solve(situation).constraints.outlook.pool.roll(situation, [15e6], 12).jackpot
 
 
-def test_it_is_asked_for_and_only_a_rollover_has_it(world):
+def test_every_rollover_has_it_where_nothing_is_promised_and_it_can_be_left_out(world):
     assert solve(steep(world, planned=False)).constraints.outlook.pool is None
+    assert world.market().decision.pool == "planned"
+    fixed = situate(world.market(), world.history(world.market()), world.Demand(), TODAY, None)
+    assert solve(fixed).constraints.outlook.pool is None
     found = world.run(steep(world).market, world.Demand(b=0.7), world.history(steep(world).market, pool=0.0))
     assert found.recommendation.status == "recommended"
     assert len(found.recommendation.planned_path) == 12
-    with pytest.raises(ValidationError, match="only a rollover game has a pool to plan for"):
-        world.market(decision={"pool": "planned"})
