@@ -36,15 +36,13 @@ BINARY: Final = (b"content-type", b"application/octet-stream")
 CLOSE: Final = (b"connection", b"close")
 SHORT: Final = 16_384
 """Bodies up to so many bytes are answered in the event loop: their forecasts take under a millisecond."""
-KSERVE: Final = re.compile(
-    r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models(/[\w.-]+(/ready)?)?)?|/docs|/openapi\.json"
-)
+KSERVE: Final = re.compile(r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models)?|/docs|/openapi\.json")
 """What KServe answers itself, GET alone."""
+MODEL: Final = re.compile(r"/(jackpot|v1)/models/([\w.-]+)|/v2/models/([\w.-]+)(?:/versions/([\w.-]+))?(/ready)?")
+"""What is said of a model: `/jackpot/models/MODEL` is what KServe's own metadata has no room for."""
 PROBES: Final = frozenset({"/", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked for every few seconds by machines, and of no interest to a trace."""
 VERSIONED: Final = re.compile(r"(/v2/models/[\w.-]+)/versions/([\w.-]+)/infer")
-CARD: Final = "/jackpot/models/"
-"""What answers now, and what it can be asked: what KServe's own metadata has no room for."""
 _REPOSITORY: Final = "/v2/repository/"
 _REQUEST_ID: Final = re.compile(rb"[\w.:/=+-]{1,128}")
 
@@ -99,13 +97,20 @@ class ServingApp(FastAPI):
             return
         if self.tracing is not None and path not in PROBES:
             send = self.tracing.noting(scope, send)
-        if hot is None and method == "GET" and KSERVE.fullmatch(path):
-            # FastAPI takes what a route of KServe's leaves out of its path, such as a version, from the query: a 501.
-            await super().__call__({**scope, "query_string": b""}, receive, send)
-        elif method == "GET" and path.startswith(CARD) and (version := self._current(path[len(CARD) :])) is not None:
-            await _send(send, 200, orjson.dumps(version.card()), [JSON])
-        else:
-            await self._turn_away(path, method, hot is not None, send)
+        try:
+            if method != "GET" or hot is not None:
+                raise self._nothing_here(path, method, hot is not None)
+            if (said := self._said(path)) is not None:
+                await _send(send, 200, orjson.dumps(said), [JSON])
+                return
+            if not KSERVE.fullmatch(path):
+                raise self._nothing_here(path, method, False)
+        except Refusal as refusal:
+            out, body = self.refused(refusal, dict(scope["headers"]))
+            await _send(send, refusal.status, body, out)
+            return
+        # FastAPI takes what a route of KServe's leaves out of its path, such as a version, from the query: a 501.
+        await super().__call__({**scope, "query_string": b""}, receive, send)
 
     def _find(self, path: str) -> tuple[str, Served] | None:
         """Return the protocol and model of a path that is asked for the first time; None where it is none."""
@@ -125,23 +130,53 @@ class ServingApp(FastAPI):
                     return protocol, served
         return None
 
-    def _current(self, name: str) -> Version | None:
-        served = self.fleet.served.get(name)
-        return served.current if served else None
+    def _said(self, path: str) -> dict[str, Any] | None:
+        """Return what is said of the server and its models beside forecasts; None where KServe says it itself.
 
-    async def _turn_away(self, path: str, method: str, hot: bool, send: Send) -> None:
+        Raises Refusal where it is of what is not ready or not here, for which KServe would log a traceback.
+        """
+        fleet = self.fleet
+        if path == "/v2/health/ready" and not fleet.ready:
+            raise Refusal(503, "not_ready", "the server stops" if fleet.draining else "a model has no version yet")
+        of_model = MODEL.fullmatch(path)
+        if of_model is None:
+            return None
+        room, other, name, number, ready = of_model.groups()
+        name = name or other
+        served = fleet.served.get(name)
+        if served is None:
+            raise Refusal(404, "model", "no such model", found=name, allowed=", ".join(fleet.served) or "none")
+        version = served.current
+        if version is None or (fleet.draining and (ready or room == "v1")):
+            raise Refusal(503, "not_ready", f"no version of {name} is ready")
+        if number is not None and number != version.version:
+            raise Refusal(404, "model", "not the version that answers", found=number, allowed=version.version)
+        if room == "jackpot":
+            return version.card()
+        if ready:
+            return {"name": name, "ready": True}
+        return None if room == "v1" else v2.metadata(version)
+
+    def _nothing_here(self, path: str, method: str, hot: bool) -> Refusal:
         if path.startswith(_REPOSITORY):
-            refusal = Refusal(403, "repository", "models are loaded and unloaded by the registry alone")
-        elif hot or KSERVE.fullmatch(path):
+            return Refusal(403, "repository", "models are loaded and unloaded by the registry alone")
+        if hot or KSERVE.fullmatch(path) or MODEL.fullmatch(path):
             allowed = "POST" if hot else "GET"
-            refusal = Refusal(405, "method", "not the method of this path", found=method, allowed=allowed)
-        else:
-            known = ", ".join(self.fleet.served) or "none"
-            allowed = f"/v1/models/MODEL:predict, /v1/models/MODEL:explain, /v2/models/MODEL/infer; models: {known}"
-            refusal = Refusal(404, "path", "nothing is here", found=path, allowed=allowed)
+            return Refusal(405, "method", "not the method of this path", found=method, allowed=allowed)
+        known = ", ".join(self.fleet.served) or "none"
+        allowed = f"/v1/models/MODEL:predict, /v1/models/MODEL:explain, /v2/models/MODEL/infer; models: {known}"
+        return Refusal(404, "path", "nothing is here", found=path, allowed=allowed)
+
+    def refused(
+        self, refusal: Refusal, headers: dict[bytes, bytes] | None = None
+    ) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Count what is turned away before it is a question to a model; return the headers and body of the answer."""
         self.fleet.metrics.refusals["", refusal.reason] += 1
-        # The body was not read: the connection cannot serve another request.
-        await _send(send, refusal.status, orjson.dumps(refusal.body()), [JSON, CLOSE])
+        request_id = self.request_id(headers or {})
+        # What follows the head was not read: the connection cannot serve another request.
+        return [JSON, (b"x-request-id", request_id.encode()), CLOSE], orjson.dumps(
+            {**refusal.body(), "request_id": request_id}
+        )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, protocol: str, served: Served) -> None:
         started = time.perf_counter()

@@ -40,6 +40,7 @@ class Fleet:
     ) -> None:  # fmt: skip
         self._wanted, self._store, self.settings, self.metrics, self._log = wanted, store, settings, metrics, log
         self.served: dict[str, Served] = {}
+        self._problems: dict[str, str] = {}
         self.on_name: Callable[[str], None] = lambda name: None
         self.draining = False
         self.stopped = asyncio.Event()
@@ -52,6 +53,10 @@ class Fleet:
     def look(self) -> None:
         """Look for newer models and states and take those that can be taken; a name never loses what it has."""
         for name, assignment in self._wanted().items():
+            if assignment.problem:
+                self._pass_over(name, assignment)
+                continue
+            self._problems.pop(name, None)
             if name not in self.served:
                 self.served[name] = Served(name)
                 self.on_name(name)
@@ -80,6 +85,16 @@ class Fleet:
         self.metrics.current[served.name] = version
         self.metrics.swaps[served.name, "taken"] += 1
         self._log("loaded", name=served.name, seconds=round(time.monotonic() - started, 3), **version.origin)
+
+    def _pass_over(self, name: str, assignment: Assignment) -> None:
+        """Count and log a record that cannot be read, once."""
+        if self._problems.get(name) == assignment.problem:
+            return
+        self._problems[name] = assignment.problem
+        self.metrics.swaps[name, "refused"] += 1
+        served = self.served.get(name)
+        kept = served.current.version if served and served.current else None
+        self._log("refused", level="error", name=name, version=None, error=assignment.problem, goes_on_with=kept)
 
     def _refuse(self, served: Served, sought: tuple[str, ...], error: Exception) -> None:
         if served.refused == sought and time.monotonic() - served.refused_at < self.settings.retry_seconds:

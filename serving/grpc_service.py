@@ -12,6 +12,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from . import v2
 from .app import ServingApp
+from .columns import only
 from .refusal import Refusal
 from .version import TooMuchAtOnceError, Version
 
@@ -80,13 +81,16 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         request_id = self._app.request_id(headers)
         self._app.seen(known, "grpc", "", refusal.status, seconds, None, 0, request_id, headers, refusal)
 
-    def _version(self, name: str) -> Version:
+    def _version(self, name: str, number: str, field: str) -> Version:
         served = self._app.fleet.served.get(name)
         if served is None:
             known = ", ".join(self._app.fleet.served)
             raise Refusal(404, "model", "no such model", field="model_name", found=name, allowed=known)
         if served.current is None:
             raise Refusal(503, "not_ready", f"no version of {name} is ready yet")
+        if number and number != served.current.version:
+            raise Refusal(404, "model", "not the version that answers", field=field, found=number,
+                          allowed=served.current.version)  # fmt: skip
         return served.current
 
     async def _server_live(self, request: Any, context: Context) -> Any:
@@ -99,13 +103,13 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return pb.ServerMetadataResponse(name="jackpot", version=self._app.version, extensions=[])
 
     async def _model_ready(self, request: Any, context: Context) -> Any:
-        self._version(request.name)
+        self._version(request.name, request.version, "version")
         return pb.ModelReadyResponse(ready=not self._app.fleet.draining)
 
     async def _model_metadata(self, request: Any, context: Context) -> Any:
-        version = self._version(request.name)
+        version = self._version(request.name, request.version, "version")
         return pb.ModelMetadataResponse(
-            name=request.name, versions=[version.version], platform="jackpot", inputs=v2.INPUTS, outputs=v2.OUTPUTS
+            name=request.name, versions=[version.version], platform=v2.PLATFORM, inputs=v2.INPUTS, outputs=v2.OUTPUTS
         )
 
     async def _refused(self, request: Any, context: Context) -> Any:
@@ -113,10 +117,8 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _infer(self, request: Any, context: Context) -> Any:
         app, settings, started = self._app, self._app.fleet.settings, time.perf_counter()
-        version = self._version(request.model_name)
-        if request.model_version and request.model_version != version.version:
-            raise Refusal(404, "model", "not the version that answers", field="model_version",
-                          found=request.model_version, allowed=version.version)  # fmt: skip
+        version = self._version(request.model_name, request.model_version, "model_version")
+        v2.checked_id(request.id)
         raw = list(request.raw_input_contents)
         if raw and len(raw) != len(request.inputs):
             raise Refusal(400, "tensor", "not as many raw contents as inputs", field="raw_input_contents",
@@ -126,6 +128,15 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
             name, datatype, count = v2.header(
                 tensor.name, tensor.datatype, list(tensor.shape), tensors, place, settings
             )
+            # No need of it here, but KServe's own client sends it.
+            only(dict(tensor.parameters), ("binary_data_size",) if raw else (), f"inputs.{name}.parameters")
+            # Other kinds of contents, or any beside raw ones, may be what was meant.
+            filled = {kind.name for kind, _ in tensor.contents.ListFields()}
+            allowed = set() if raw else {CONTENTS[datatype]}
+            if not filled <= allowed:
+                raise Refusal(400, "tensor", "contents that are not read", field=f"inputs.{name}.contents",
+                              found=", ".join(sorted(filled - allowed)),
+                              allowed="none beside raw_input_contents" if raw else CONTENTS[datatype])  # fmt: skip
             if raw:
                 tensors[name] = v2.from_bytes(raw[place], datatype, count, name)
                 continue
@@ -133,7 +144,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
             if len(values) != count:
                 raise Refusal(422, "shape", "not as many values as its shape says", field=f"inputs.{name}.contents",
                               found=len(values), allowed=f"{count} {CONTENTS[datatype]}")  # fmt: skip
-            tensors[name] = v2.texts(values, name) if datatype == "BYTES" else values
+            tensors[name] = v2.texts(values, name) if datatype == "BYTES" else v2.within(values, datatype, name)
         unknown = sorted(set(request.parameters) - {"quantiles"})
         if unknown:
             raise Refusal(422, "unknown_field", "no such parameter", field=f"parameters.{unknown[0][:40]}",
@@ -142,6 +153,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         asked = v2.columns(tensors, given.string_param if given is not None else None, settings)
         wanted: dict[str, bool] = {}
         for place, one in enumerate(request.outputs):
+            only(dict(one.parameters), ("binary_data",), f"outputs[{place}].parameters")
             wanted[v2.output_name(one.name, place, wanted)] = True
         try:
             if len(asked.dates) > SHORT:

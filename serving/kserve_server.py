@@ -2,8 +2,8 @@
 
 `kserve.model_server` keeps the application it serves, and the classes of its REST and gRPC servers, as attributes of
 the module. The application is replaced by one that answers the hot paths itself; the REST server by one that fails
-readiness before it closes its door; the gRPC server by one that refuses broken messages. Models, data plane, signals,
-flags and all other routes stay KServe's.
+readiness before it closes its door and bounds a request's head; the gRPC server by one that refuses broken messages.
+Models, data plane, signals, flags and all other routes stay KServe's.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from grpc import aio
 from kserve import model_server
 from uvicorn.protocols.http import httptools_impl
 
-from .app import ServingApp
+from .app import Log, ServingApp
 from .fleet import Fleet
 from .grpc_service import InferenceService
+from .http_protocol import HttpProtocol
 from .v2 import INPUTS, OUTPUTS
 
 KSERVE_VERSION: Final = "0.21.0"
@@ -68,6 +69,7 @@ class RestServer(model_server.RESTServer):  # type: ignore[misc]
         super().__init__(*arguments, **settings)
         self.config.server_header = False
         self.config.ws = "none"
+        self.config.http = HttpProtocol
         self.config.lifespan = "off"
         self._server = _LateClosing(self.config, self.dataplane.fleet)
 
@@ -77,6 +79,21 @@ class RestServer(model_server.RESTServer):  # type: ignore[misc]
             await super().start()
         finally:
             self.dataplane.fleet.stopped.set()
+
+
+class _LogLines(logging.Handler):
+    """What libraries log, each record one line of our own log, its traceback in it."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        said = {"said": record.getMessage()}
+        if record.exc_info:
+            said["traceback"] = logging.Formatter().formatException(record.exc_info)
+        self._log(record.name, level=record.levelname.lower(), **said)
 
 
 class _LateClosing(uvicorn.Server):
@@ -136,12 +153,17 @@ def model_server_for(fleet: Fleet, app: ServingApp, **settings: Any) -> Any:
     model_server.RESTServer, model_server.GRPCServer = RestServer, GrpcServer
     model_server.DataPlane = DataPlane
     DataPlane.fleet = _Cycle.fleet = fleet
+    HttpProtocol.serving = app
     httptools_impl.RequestResponseCycle = _Cycle  # type: ignore[misc]
     server = kserve.ModelServer(workers=1, grace_period=fleet.settings.grace_seconds, **settings)
 
-    # Each request is one line of our own log; of KServe's and uvicorn's, only what is wrong.
-    for logger in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
+    # Each request is one line of our own log; of KServe's, uvicorn's and others', only what is wrong.
+    lines = _LogLines(app.log)
+    logging.getLogger().addHandler(lines)
+    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.WARNING)
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
 

@@ -38,6 +38,13 @@ class Assignment:
     sha256: str | None
     place: str
     read: Callable[[], Files] = field(compare=False)
+    problem: str = ""
+    """Why the record that assigns it cannot be read, where it cannot."""
+
+    @property
+    def market(self) -> str:
+        """The market that the name forecasts."""
+        return self.name.removesuffix("-candidate")
 
 
 def in_folder(name: str, folder: Path, version: str, sha256: str | None) -> Assignment:
@@ -55,18 +62,31 @@ def in_folder(name: str, folder: Path, version: str, sha256: str | None) -> Assi
 def deployed(store: Store, names: frozenset[str] | None = None) -> dict[str, Assignment]:
     """Return what the deployments in a store assign: to all names, or to some and their candidates.
 
-    A record that is damaged is skipped: who was assigned a model keeps it.
+    A record that is damaged is an assignment with a problem: who was assigned a model keeps it.
     """
     found = {}
     for key in store.keys("deployments/"):
+        name = key.removeprefix("deployments/").removesuffix(".json")
+        if names is not None and name.removesuffix("-candidate") not in names:
+            continue
+        data = b""
         try:
-            record = json.loads(store.read(key))
-            name, version, model, prefix = (
+            data = store.read(key)
+            record = json.loads(data)
+            service, version, model, prefix = (
                 str(record[part]) for part in ("service", "version", "model_sha256", "prefix")
             )
-        except (ValueError, KeyError, TypeError, JackpotError):
-            continue
-        if names is None or name.removesuffix("-candidate") in names:
+            if service != name:
+                raise ValueError(f"it is of {service}")
+        except MissingObjectError:
+            continue  # taken away since the keys were listed
+        except (ValueError, KeyError, TypeError, JackpotError) as error:
+            problem = (
+                f"{store.uri(key)} does not say what {name} serves: {type(error).__name__}: {error}; "
+                f"sha256 of its {len(data)} bytes: {sha256(data)}"
+            )
+            found[name] = Assignment(name, "", None, store.uri(key), dict, problem)
+        else:
             found[name] = Assignment(name, version, model, prefix, _from_store(store, prefix))
     return found
 
@@ -100,6 +120,8 @@ def load(assignment: Assignment, store: Store | None, settings: Settings) -> Ver
     """
     files = _checked_files(assignment)
     state = _state(files, store)
+    if state.market != assignment.market:
+        raise JackpotError(f"{assignment.place} is a model of {state.market}, not of {assignment.market}")
     market_data = _data(files.get(MARKET), store, f"markets/{state.market}/{state.market_file}.yaml", state.market_file)
     market = parse_market(market_data, f"{state.market}.yaml")
     model = load_model(files)

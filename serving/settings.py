@@ -18,10 +18,12 @@ class Settings:
     """Limits and times of a server."""
 
     max_body_bytes: int = _setting(8 * 2**20, "Largest body of a request; a larger one is refused unread (413).")
+    max_head_bytes: int = _setting(65_536, "Longest head of a request; the connection of a longer one is closed (431).")
     max_instances: int = _setting(100_000, "Most instances in a request (413).")
     max_explained: int = _setting(20, "Most instances in a request for explanations (413).")
     max_quantiles: int = _setting(19, "Most quantiles in a request.")
     body_seconds: float = _setting(10.0, "Longest wait for a part of a body (408).")
+    head_seconds: float = _setting(10.0, "Longest wait for the whole of a head (408).")
     horizon_days: int = _setting(HORIZON_DAYS, "Draws are forecast up to so many days after the state's as_of.")
     dates_kept: int = _setting(128, "Draws whose demand curves are kept in memory, a quarter of a MB each.")
     poll_seconds: float = _setting(2.0, "How often models and states are looked for.")

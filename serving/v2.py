@@ -37,6 +37,7 @@ OUTPUTS: Final = (
     {"name": "elasticity", "datatype": "FP64", "shape": [-1]},
     {"name": "extrapolated", "datatype": "BOOL", "shape": [-1]},
 )
+PLATFORM: Final = "jackpot"
 OUTPUT_NAMES: Final = tuple(str(one["name"]) for one in OUTPUTS)
 
 
@@ -84,6 +85,17 @@ def read(body: bytes, json_length: bytes | None, name: str, settings: Settings) 
     return columns(tensors, parameters.get("quantiles"), settings), _wanted(document, parameters)
 
 
+def metadata(version: Version) -> dict[str, Any]:
+    """Return a model's metadata, over REST."""
+    return {
+        "name": version.name,
+        "versions": [version.version],
+        "platform": PLATFORM,
+        "inputs": INPUTS,
+        "outputs": OUTPUTS,
+    }
+
+
 def _json_end(body: bytes, json_length: bytes | None) -> int:
     if json_length is None:
         return len(body)
@@ -122,7 +134,19 @@ def _from_json(data: Any, datatype: str, count: int, name: str, dimensions: int)
     if datatype.startswith(("INT", "UINT")) and set(map(type, data)) != {int}:
         row = next(i for i, value in enumerate(data) if type(value) is not int)
         raise Refusal(422, "type", "not an integer", field=WHERE.format(row, name), found=data[row], allowed=datatype)
-    return data
+    return within(data, datatype, name)
+
+
+def within(values: list[Any], datatype: str, name: str) -> list[Any]:
+    """Return integers; raise Refusal where one is none of its datatype, which JSON and gRPC's messages cannot see."""
+    if datatype.startswith(("INT", "UINT")):
+        bounds = np.iinfo(NUMBERS[datatype])
+        low, high = int(bounds.min), int(bounds.max)
+        row = next((row for row, value in enumerate(values) if not low <= value <= high), None)
+        if row is not None:
+            raise Refusal(422, "type", f"no {datatype}", field=WHERE.format(row, name), found=values[row],
+                          allowed=f"{low} to {high}")  # fmt: skip
+    return values
 
 
 def from_bytes(raw: bytes, datatype: str, count: int, name: str) -> Any:
@@ -169,10 +193,15 @@ def columns(tensors: Mapping[str, Any], levels: Any, settings: Settings) -> Ques
     return Question(jackpots, dates, asked, WHERE)
 
 
-def _wanted(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> Wanted:
-    id, every = document.get("id", ""), parameters.get("binary_data_output", False)
-    if type(id) is not str or len(id) > 200:
+def checked_id(id: Any) -> str:
+    """Return a request's id; raise Refusal where it is none."""
+    if not isinstance(id, str) or len(id) > 200:
         raise Refusal(422, "type", "not an id", field="id", found=id, allowed="a text of at most 200 characters")
+    return id
+
+
+def _wanted(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> Wanted:
+    id, every = checked_id(document.get("id", "")), parameters.get("binary_data_output", False)
     if type(every) is not bool:
         raise Refusal(422, "type", "not true or false", field="parameters.binary_data_output", found=every)
     if "outputs" not in document:

@@ -151,7 +151,9 @@ class Pages:
         self.site.allowed(request, "read", market)
         known = (await asyncio.to_thread(self.site.desk.recommendations, market))[::-1]
         found, trouble = await self._outcomes(market)
-        rows = [row.model_dump(mode="json") for row in reversed(found.draws)] if found else []
+        rows = (
+            [{**row.model_dump(mode="json"), "remarks": row.remarks} for row in reversed(found.draws)] if found else []
+        )
         if format == "csv":
             return csv_response(DRAW_COLUMNS, [[row[name] for name in DRAW_COLUMNS] for row in rows], f"{market}-draws")
         return self.site.page(

@@ -110,6 +110,7 @@ def fresh(trained: Trained, tmp_path: Path) -> Trained:
 def server(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a server of v1 that no test changes."""
     log = tmp_path_factory.mktemp("server") / "log"
-    one = start(log, "--deployed", "--store", str(trained.folder), "--body_seconds", "1", "--max_body_bytes", "9000000")
+    limits = ("--body_seconds", "1", "--head_seconds", "1", "--max_body_bytes", "9000000")
+    one = start(log, "--deployed", "--store", str(trained.folder), *limits)
     yield one
     assert one.stop() == 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -94,6 +96,8 @@ V2: dict[str, tuple[Any, int]] = {
     "name no text": (_tensors(name=[]), 422),
     "datatype": (_tensors(datatype="BOOL"), 422),
     "datatype no text": (_tensors(datatype=[1]), 422),
+    "INT8 of 20,000,000": (_tensors(datatype="INT8", data=[20_000_000, 1]), 422),
+    "UINT32 below 0": (_tensors(datatype="UINT32", data=[-1, 20_000_000]), 422),
     "shape short": (_tensors(shape=[1]), 422),
     "shape long": (_tensors(shape=[3]), 422),
     "shape negative": (_tensors(shape=[-2]), 422),
@@ -165,14 +169,21 @@ def test_json_with_its_charset_is_read(server: Server) -> None:
         ("GET", "/v1/models/nosuch", 404),
         ("GET", "/v2/models/nosuch/ready", 404),
         ("POST", f"/v2/models/{MARKET}/versions/v9/infer", 404),
-        ("GET", f"/v2/models/{MARKET}/versions/v1", 404),
+        ("GET", "/v2/models/nosuch", 404),
+        ("GET", "/jackpot/models/nosuch", 404),
+        ("GET", f"/v2/models/{MARKET}/versions/v9", 404),
+        ("GET", f"/v2/models/{MARKET}/versions/v9/ready", 404),
+        ("POST", f"/v2/models/{MARKET}/versions/v1/ready", 405),
         ("DELETE", "/", 405),
         ("GET", "/../../etc/passwd", 404),
         ("GET", "/v1/models/%00", 404),
     ],
 )
 def test_what_is_not_here(server: Server, method: str, path: str, status: int) -> None:
-    assert httpx.request(method, server.url + path).status_code == status
+    answer = httpx.request(method, server.url + path, headers={"x-request-id": "mine-404"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (status, "mine-404")
+    assert answer.json()["request_id"] == "mine-404"
+    assert httpx.request(method, server.url + path).headers["x-request-id"]
     assert server.ready()
 
 
@@ -182,6 +193,147 @@ def test_a_long_body_is_refused_unread(server: Server) -> None:
         raw.sendall(f"{head}content-length: 50000000\r\n\r\n".encode())
         raw.settimeout(2)
         assert raw.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def _said(raw: socket.socket) -> bytes:
+    """Return all that comes until the server closes; a reset is an end too, where it did not read all we sent."""
+    said = b""
+    raw.settimeout(10)
+    try:
+        while part := raw.recv(65_536):
+            said += part
+    except ConnectionResetError:
+        pass
+    return said
+
+
+ASK = json.dumps(_one()).encode()
+PREDICT = f"POST /v1/models/{MARKET}:predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
+WHOLE = PREDICT + b"content-length: %d\r\n\r\n" % len(ASK) + ASK
+HEADS: dict[str, bytes] = {
+    "a header": b"GET / HTTP/1.1\r\nX-A: " + b"a" * 66_000,
+    "a header, ended": b"GET / HTTP/1.1\r\nX-A: " + b"a" * 66_000 + b"\r\n\r\n",
+    "a path": b"GET /" + b"a" * 66_000,
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X-A: a\r\n" * 9_000,
+    "empty lines": b"\r\n" * 40_000,
+    "after an answer": WHOLE + b"GET / HTTP/1.1\r\nX-A: " + b"a" * 400_000,
+    "trailers": PREDICT + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-A: " + b"a" * 400_000,
+    "an extension of a chunk": PREDICT + b"transfer-encoding: chunked\r\n\r\n1;a=" + b"a" * 400_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_long_head_closes_its_connection(server: Server, name: str) -> None:
+    before = server.metric("jackpot_refusals_total")
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        try:
+            raw.sendall(HEADS[name])
+        except OSError:
+            assert len(HEADS[name]) > 100_000  # closed while we were still writing
+        started = time.monotonic()
+        said = _said(raw)
+    assert time.monotonic() - started < 0.9  # sooner than the limits of time
+    if len(HEADS[name]) < 100_000:
+        assert said.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+        assert b"x-request-id: " in said
+        assert json.loads(said.partition(b"\r\n\r\n")[2])["reason"] == "head"
+    assert server.metric("jackpot_refusals_total") == before + 1
+
+
+def _until_closed(raw: socket.socket, part: bytes, times: int, pause: float = 0.0) -> bool:
+    """Send a part again and again; return whether the server closed the connection."""
+    try:
+        for _ in range(times):
+            raw.sendall(part)
+            time.sleep(pause)
+    except OSError:
+        return True
+    return False
+
+
+def _cpu_seconds(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_an_endless_head_costs_nobody_else_anything(server: Server) -> None:
+    used = _cpu_seconds(server)
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+        assert _until_closed(raw, b"a" * 1_000_000, 200)
+    assert httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json=_one()).is_success
+    assert _cpu_seconds(server) - used < 0.5
+
+
+def test_a_head_just_short_enough_is_answered(server: Server) -> None:
+    headers = {"x-a": "a" * 65_000}
+    with httpx.Client() as client:
+        for _ in range(3):  # and each on a kept connection has the whole length for itself
+            answer = client.post(f"{server.url}/v1/models/{MARKET}:predict", json=_one(), headers=headers)
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("part", [b"GET / HTTP/1.1\r\nX-A: a", b"G", b"\r\n", WHOLE + b"GET /"])
+def test_half_a_head_is_not_waited_for(server: Server, part: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(part)
+        started = time.monotonic()
+        said = _said(raw)
+        assert 0.8 < time.monotonic() - started < 5
+    assert said.count(b"HTTP/1.1 200") == part.count(WHOLE)
+    assert b"HTTP/1.1 408" in said
+
+
+def test_a_head_that_trickles_has_one_limit(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+        started = time.monotonic()
+        assert _until_closed(raw, b"a", 50, pause=0.1)
+        assert 0.8 < time.monotonic() - started < 4
+
+
+def test_a_connection_that_is_kept_is_not_hurried(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.settimeout(5)
+        for _ in range(2):
+            time.sleep(1.3)  # longer than a head may take: none was begun
+            raw.sendall(WHOLE[:20])
+            time.sleep(0.1)
+            raw.sendall(WHOLE[20:])
+            said = b""
+            while not said.endswith(b"}"):
+                said += raw.recv(65_536)
+            assert said.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+def test_an_upgrade_is_passed_over(server: Server, protocol: str) -> None:
+    upgrade = f"connection: Upgrade, HTTP2-Settings\r\nupgrade: {protocol}\r\nhttp2-settings: AAMAAABk\r\n".encode()
+    whole = PREDICT + upgrade + b"content-length: %d\r\n\r\n" % len(ASK) + ASK
+    for sent in ([whole], [whole[:-5], whole[-5:]], [whole[:40], whole[40:]], [whole * 2 + WHOLE]):
+        with socket.create_connection(("127.0.0.1", server.http)) as raw:
+            for part in sent:
+                raw.sendall(part)
+                time.sleep(0.05)
+            raw.shutdown(socket.SHUT_WR)
+            said = _said(raw)
+        assert said.count(b"HTTP/1.1 200 OK") == (3 if len(sent[0]) > len(whole) else 1), said
+        assert b'"predictions"' in said
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert _said(raw).startswith(b"HTTP/1.1 400")
+
+
+def test_each_line_of_the_log_is_an_object(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(b"nonsense\r\n\r\n")
+        assert _said(raw).startswith(b"HTTP/1.1 400")
+    for path in ("/v2/models/nosuch", "/v1/models/nosuch", "/v2/models/nosuch/ready"):
+        assert httpx.get(server.url + path).status_code == 404
+    time.sleep(0.4)
+    lines = server.log.read_text().rpartition("\n")[0].splitlines()
+    assert [line for line in lines if not (line.startswith("{") and json.loads(line)["event"])] == []
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_long_body_in_chunks_is_refused(server: Server) -> None:
@@ -235,7 +387,25 @@ def _infer_request(**changes: Any) -> Any:
     date = request.inputs.add(name="draw_date", datatype="BYTES", shape=[1])
     date.contents.bytes_contents.append(changes.pop("date", b"2025-12-20"))
     request.raw_input_contents.extend(changes.pop("raw", []))
+    if "int8" in changes:
+        jackpot.datatype = "INT8"
+        jackpot.contents.Clear()
+        jackpot.contents.int_contents.append(changes.pop("int8"))
+    if changes.pop("bare", False):
+        jackpot.ClearField("contents")
+        date.ClearField("contents")
+    if changes.pop("second", False):
+        jackpot.contents.int64_contents.append(1)
+    request.id = changes.pop("id", "")
+    if "parameter" in changes:
+        where = {"tensor": jackpot, "output": request.outputs.add(name="mean")}
+        where[changes.pop("parameter")].parameters["binary_data_size"].int64_param = 8
+    if changes:
+        raise ValueError(changes)
     return request
+
+
+RAW = [b"\0\0\0\0\xd0\x12sA", b"\n\0\0\x002025-12-20"]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +420,14 @@ def _infer_request(**changes: Any) -> Any:
         ({"jackpots": [-1.0]}, "INVALID_ARGUMENT"),
         ({"date": b"\xff\xff"}, "INVALID_ARGUMENT"),
         ({"date": b"2026-02-30"}, "INVALID_ARGUMENT"),
+        ({"raw": RAW, "bare": True}, "OK"),
+        ({"raw": RAW}, "INVALID_ARGUMENT"),
+        ({"second": True}, "INVALID_ARGUMENT"),
+        ({"id": "a" * 200}, "OK"),
+        ({"id": "a" * 201}, "INVALID_ARGUMENT"),
+        ({"parameter": "tensor"}, "INVALID_ARGUMENT"),
+        ({"parameter": "output"}, "INVALID_ARGUMENT"),
+        ({"int8": 20_000_000}, "INVALID_ARGUMENT"),
         ({"raw": [b"\0"]}, "INVALID_ARGUMENT"),
         ({"raw": [b"\0", b"\0"]}, "INVALID_ARGUMENT"),
     ],
@@ -257,6 +435,36 @@ def _infer_request(**changes: Any) -> Any:
 def test_grpc_refuses_broken_tensors(server: Server, changes: dict[str, Any], code: str) -> None:
     found, said = _grpc(server, "ModelInfer", _infer_request(**changes).SerializeToString())
     assert found == code, said
+
+
+def test_metadata_says_the_same_over_rest_and_grpc(server: Server) -> None:
+    from google.protobuf.json_format import MessageToDict
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+
+    asked = pb.ModelMetadataRequest(name=MARKET).SerializeToString()
+    code, data = _grpc(server, "ModelMetadata", asked)
+    assert code == "OK"
+    over_grpc = MessageToDict(pb.ModelMetadataResponse.FromString(data))
+    for tensor in (*over_grpc["inputs"], *over_grpc["outputs"]):
+        tensor["shape"] = [int(one) for one in tensor["shape"]]
+    for path in (f"/v2/models/{MARKET}", f"/v2/models/{MARKET}/versions/v1"):
+        assert httpx.get(server.url + path).json() == over_grpc
+    assert (over_grpc["versions"], over_grpc["platform"]) == (["v1"], "jackpot")
+    for path in (f"/v2/models/{MARKET}/ready", f"/v2/models/{MARKET}/versions/v1/ready"):
+        assert httpx.get(server.url + path).json() == {"name": MARKET, "ready": True}
+
+
+@pytest.mark.parametrize(("version", "code"), [("", "OK"), ("v1", "OK"), ("v9", "NOT_FOUND")])
+def test_grpc_knows_one_version(server: Server, version: str, code: str) -> None:
+    from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+
+    for method, message in (
+        ("ModelReady", pb.ModelReadyRequest(name=MARKET, version=version)),
+        ("ModelMetadata", pb.ModelMetadataRequest(name=MARKET, version=version)),
+        ("ModelInfer", pb.ModelInferRequest(**{"model_name": MARKET, "model_version": version})),
+    ):
+        wanted = "INVALID_ARGUMENT" if method == "ModelInfer" and code == "OK" else code  # it asks nothing
+        assert _grpc(server, method, message.SerializeToString())[0] == wanted
 
 
 def test_grpc_refuses_what_is_no_message_and_unloading(server: Server) -> None:

@@ -167,9 +167,44 @@ def test_a_candidate_answers_beside_the_champion(rolling: Server, own: Trained, 
     assert _ask(rolling) == v1
 
 
-def test_a_damaged_deployment_record_changes_nothing(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
-    own.store.replace(f"deployments/{MARKET}.json", b"{")
-    time.sleep(0.6)
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"service": "megasena"}', b"\xff"])
+def test_a_damaged_deployment_record_changes_nothing_and_is_said_once(
+    rolling: Server, own: Trained, v1: dict[str, Any], data: bytes
+) -> None:
+    loads = 'jackpot_loads_total{model="england",result="refused"}'
+    before, lines = rolling.metric(loads), len(rolling.lines("refused"))
+    own.store.replace(f"deployments/{MARKET}.json", data)
+    assert wait_for(lambda: len(rolling.lines("refused")) > lines, 10)
+    time.sleep(1)  # ten more looks, and longer than retry_seconds
+    (line,) = rolling.lines("refused")[lines:]
+    assert (line["level"], line["name"], line["goes_on_with"]) == ("error", MARKET, "v1")
+    assert "deployments/england.json" in line["error"]
+    assert rolling.metric(loads) == before + 1
+    assert _ask(rolling) == v1
+    assert rolling.ready()
+
+
+def test_a_damaged_record_of_another_market_stops_nobody(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    own.store.replace("deployments/megasena.json", b"{")
+    assert wait_for(lambda: any(line["name"] == "megasena" for line in rolling.lines("refused")), 10)
+    assert rolling.ready()
+    assert _ask(rolling) == v1
+    own.store._path("deployments/megasena.json").unlink()
+
+
+def test_a_model_of_another_market_is_refused(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    lines = len(rolling.lines("refused"))
+    key = "models/elsewhere/"
+    for name, file in own.files(2).items():
+        own.store.replace(key + name, b'{"market": "megasena"}' if name == "evaluation.json" else file)
+    state = json.loads(own.store.read(f"states/{MARKET}/{own.hashes[1]}/latest.json"))
+    there = f"states/megasena/{own.hashes[1]}/latest.json"
+    own.store.replace(there, json.dumps({**state, "market": "megasena"}).encode())
+    own.deploy(2, prefix="models/elsewhere")
+    assert wait_for(lambda: len(rolling.lines("refused")) > lines, 10)
+    line = rolling.lines("refused")[lines]
+    assert "a model of megasena, not of england" in line["error"]
+    assert line["goes_on_with"] == "v1"
     assert _ask(rolling) == v1
 
 
@@ -207,6 +242,8 @@ def test_sigterm_fails_readiness_answers_on_and_ends_well(trained: Trained, tmp_
     assert failed == []
     assert {status for status, *_ in answers} == {200}
     assert server.process.wait(10) in (0, -signal.SIGTERM)
+    assert "Traceback" not in server.log.read_text()
+    assert all(line.startswith("{") for line in server.log.read_text().splitlines())
 
 
 def test_not_ready_is_503_until_there_is_a_model(fresh: Trained, tmp_path: Path) -> None:
@@ -290,5 +327,8 @@ def test_kserve_is_built_as_we_rely_on() -> None:
     for used in (
         "self.cycle = RequestResponseCycle(",
         "if not self.keep_alive:\n                    self.transport.close()",
+        "self.timeout_keep_alive, self.timeout_keep_alive_handler",
+        "self.parser.set_dangerous_leniencies(lenient_data_after_close=True)",
+        "self.headers.append((name, value))",
     ):
         assert used in protocol
