@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..canonical import write_once
 from ..environment import Environment
 from ..errors import InputError, Problem
 from ..store import FolderStore, Store
@@ -105,7 +104,11 @@ class Places:
         """Return what promotes the versions of a model name, as somebody, at a time."""
         from ..promotion import Promoter
 
-        return Promoter(market, model_name, self.audit(market), self.registry, self.store, self.deployer, by, at)
+        def say(text: str) -> None:
+            print(text, file=sys.stderr)
+
+        log = self.audit(market)
+        return Promoter(market, model_name, log, self.registry, self.store, self.deployer, by, at, say)
 
     def audit(self, market: str) -> AuditLog:
         """Return a market's audit log; raise InputError where the key that signs it is missing."""
@@ -116,23 +119,11 @@ class Places:
 
     @cached_property
     def _keyring(self) -> Keyring:
-        from ..audit import Keyring
+        from .audit_key import open_key
 
         settings = self.environment.audit
-        path = self.root / settings.key
-        if settings.create_key and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_once(path, secrets.token_hex(32).encode() + b"\n", 0o600)
-        try:
-            return Keyring.parse(path.read_bytes())
-        except OSError as error:
-            raise InputError(
-                Problem(
-                    f"the key of the audit log cannot be read: {error.strerror}",
-                    where=str(path),
-                    allowed="at least 32 bytes a line, the current key first",
-                )
-            ) from None
+        stores = [self._open(uri, 0o644) for uri in (settings.store, settings.heads)]
+        return open_key(self.root / settings.key, settings.create_key, stores)
 
     def kubeflow(self, host: str | None = None) -> Kubeflow:
         """Return Kubeflow's API at `host` or at the environment's address; raise InputError where neither is given."""

@@ -74,7 +74,7 @@ class S3Store:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys under a prefix, sorted."""
-        folder = f"{self.prefix}{prefix.rstrip('/')}/"
+        folder = f"{self.prefix}{prefix.rstrip('/')}/" if prefix else self.prefix
         with self._named("list", prefix):
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder):
                 for item in page.get("Contents", ()):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -13,21 +13,9 @@ from ..canonical import json_bytes, sha256
 from ..errors import JackpotError
 from ..store import MissingObjectError, Store
 from .log import AuditLog, Entry
+from .verifier import index, readme
 
 VERIFIER: Final = Path(__file__).with_name("verifier.py")
-README: Final = """Audit log of {market}: recommendations from {first} to {last}
-
-records/, heads/       the whole log, record by record, with its signed heads: a part of a chain proves nothing
-index.csv              the records of the period as a table
-recommendations/       each recommendation of the period: recommendation.json, metadata.json, the market file, checks,
-                       evaluation, the tables behind the report, and the model
-snapshots/             the draws that they rest on (Parquet)
-verify.py              checks all of this with nothing but Python: python verify.py [--key FILE]
-manifest.json          the SHA-256 of every file
-
-Cash figures are no part of it; a recommendation names the cash file that it used by hash.
-To compute a recommendation anew: jackpot replay recommendations/.../recommendation.json
-"""
 
 
 def export(log: AuditLog, store: Store, first: dt.date, last: dt.date) -> bytes:
@@ -43,8 +31,8 @@ def export(log: AuditLog, store: Store, first: dt.date, last: dt.date) -> bytes:
     period = [entry for entry in entries if first.isoformat() <= entry.at[:10] <= last.isoformat()]
     files = {**{f"records/{key}": data for key, data in records.items()}}
     files |= {f"heads/{key}": data for key, data in heads.items()}
-    files["README.txt"] = README.format(market=log.market, first=first, last=last).encode()
-    files["index.csv"] = _index(period)
+    files["README.txt"] = readme(log.market, str(first), str(last))
+    files["index.csv"] = index([json.loads(records[key]) for key in sorted(records)], str(first), str(last))
     files["verify.py"] = VERIFIER.read_bytes()
     for entry in period:
         if entry.kind == "recommendation":
@@ -57,7 +45,7 @@ def export(log: AuditLog, store: Store, first: dt.date, last: dt.date) -> bytes:
         "last_record": sha256(records[max(records)]) if records else None,
         "files": {name: sha256(data) for name, data in files.items()},
     }
-    return _zip({**files, "manifest.json": json_bytes(manifest)})
+    return _zip({**files, "manifest.json": log.sealed(manifest)})
 
 
 def recommendation_files(entry: Entry, store: Store) -> dict[str, bytes]:
@@ -78,17 +66,6 @@ def recommendation_files(entry: Entry, store: Store) -> dict[str, bytes]:
         if sha256(files[key]) != recorded:
             raise JackpotError(f"record {entry.number} of {entry.market}: {store.uri(key)} was changed")
     return {**files, f"{body['prefix']}/metadata.json": json_bytes(metadata)}
-
-
-def _index(entries: list[Entry]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("number", "at", "kind", "subject", "by", "said"))
-    for entry in entries:
-        told = {name: entry.body[name] for name in ("verdict", "jackpot", "reason", "result") if name in entry.body}
-        said = "; ".join(f"{name}: {value}" for name, value in told.items())
-        writer.writerow((entry.number, entry.at, entry.kind, entry.subject, entry.by, said))
-    return text.getvalue().encode()
 
 
 def _zip(files: dict[str, bytes]) -> bytes:

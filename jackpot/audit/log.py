@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ Kind = Literal[
     "replay",
 ]
 SMALLEST_KEY_BYTES: Final = 32
+UNKNOWN_KEY: Final = "which the key file does not hold"
 PARALLEL_READS: Final = 16
 
 
@@ -52,7 +54,16 @@ class Keyring:
                     )
                 )
         self._keys = {sha256(key)[:16]: key for key in (*former, current)}
-        self.current = sha256(current)[:16]
+        self._current = sha256(current)[:16]
+
+    @property
+    def current(self) -> str:
+        """The name of the key that signs."""
+        return self._current
+
+    def names(self, key: str) -> bool:
+        """Return whether there is a key of this name."""
+        return key in self._keys
 
     @classmethod
     def parse(cls, data: bytes) -> Keyring:
@@ -116,6 +127,35 @@ class Fault:
     what: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A record to be noted down: its number, which is the count of records up to it, and its hash."""
+
+    count: int
+    sha256: str
+
+    @classmethod
+    def parse(cls, text: str) -> Mark:
+        """Return what `str` wrote; raise InputError for another text."""
+        found = re.fullmatch(r"([1-9]\d{0,7}):([0-9a-f]{64})", text)
+        if found is None:
+            raise InputError(
+                Problem("this is no record's mark", found=text[:100], allowed="COUNT:HASH, as audit verify prints it")
+            )
+        return cls(int(found[1]), found[2])
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.sha256}"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is wrong with a log, and its last record; None where it has none."""
+
+    faults: list[Fault]
+    last: Mark | None
+
+
 class AuditLog:
     """The log of one market."""
 
@@ -171,7 +211,26 @@ class AuditLog:
 
     def verify(self) -> list[Fault]:
         """Return everything that is wrong with the log, the first bad record first; empty where it is whole."""
-        return verify_contents(self.market, *self.contents(), self._keys)
+        return self.examine().faults
+
+    def examine(self, expected: Iterable[Mark] = ()) -> Examined:
+        """Return what `verify` does with the count and hash of the last record, all of one moment.
+
+        Records that were noted down earlier must still be there: else the log was cut off behind the last it has, or
+        written anew by someone who holds the key, which nothing in the log itself can show.
+        """
+        records, heads = self.contents()
+        faults = verify_contents(self.market, records, heads, self._keys)
+        hashes = [sha256(records[key]) for key in sorted(records)]
+        for mark in expected:
+            held = records.get(self._key(mark.count))
+            if held is None:
+                faults.append(
+                    Fault(mark.count, f"it was noted down, and is gone: the log holds {len(records)} records")
+                )
+            elif sha256(held) != mark.sha256:
+                faults.append(Fault(mark.count, "it is another than the one that was noted down"))
+        return Examined(faults, Mark(len(hashes), hashes[-1]) if hashes else None)
 
     def contents(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Return the bytes of all records and of all heads, by key, as they stood together at one moment."""
@@ -181,6 +240,11 @@ class AuditLog:
         # What others added while the records were read is left out.
         seen = max(cut_off, _last(records))
         return records, {key: data for key, data in heads.items() if _last([key]) <= seen}
+
+    def sealed(self, content: dict[str, Any]) -> bytes:
+        """Return `content` as JSON with a signature over it, as records have theirs."""
+        named = {**content, "key": self._keys.current}
+        return json_bytes({**named, "signature": self._keys.sign(json_bytes(named), named["key"])})
 
     def _contents(self, store: Store) -> dict[str, bytes]:
         keys = list(store.keys(f"{self.market}/"))
@@ -280,8 +344,10 @@ def _checked(data: bytes, market: str, number: int, previous: str | None, keys: 
         entry = Entry.model_validate_json(data)
     except ValidationError:
         return "it is no record of an audit log"
+    if not keys.names(entry.key):
+        return f"it is signed with key {entry.key}, {UNKNOWN_KEY}"
     if entry.to_bytes() != data or not keys.holds(entry.content(), entry.key, entry.signature):
-        return "its signature does not hold: it was changed, or signed with an unknown key"
+        return "its signature does not hold: it was changed"
     if (entry.market, entry.number) != (market, number):
         return f"it is record {entry.number} of {entry.market}"
     if entry.previous != previous:

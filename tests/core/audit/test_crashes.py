@@ -32,6 +32,7 @@ def test_an_answer_is_recorded_once_wherever_its_process_was_killed(tmp_path: Pa
             model_sha256="a" * 64,
             evidence={},
             trained_by="run:1",
+            four_eyes=True,
             at=ASKED,
             expires_at=ENDS,
         )

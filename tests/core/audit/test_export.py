@@ -139,3 +139,71 @@ def test_nothing_damaged_is_exported(tmp_path: Path, store: FolderStore) -> None
     (tmp_path / "records" / "england" / "00000002.json").unlink()
     with pytest.raises(JackpotError, match="damaged at record 2"):
         export(open_log(tmp_path), store, FIRST, LAST)
+
+
+def test_table_and_readme_say_what_the_records_say(tmp_path: Path, store: FolderStore) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    (tmp_path / "key").write_bytes(KEY)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for name, old, new in (("index.csv", "ada", "eve"), ("README.txt", "2026-11-01", "2026-10-01")):
+        kept = (folder / name).read_bytes()
+        forged = kept.replace(old.encode(), new.encode())
+        (folder / name).write_bytes(forged)
+        files = {**manifest["files"], name: sha256(forged)}
+        (folder / "manifest.json").write_bytes(json_bytes({**manifest, "files": files}))
+        code, out = verified(folder)
+        assert (code, f"{name}: not what the records say" in out) == (1, True)
+        (folder / name).unlink()
+        del files[name]
+        (folder / "manifest.json").write_bytes(json_bytes({**manifest, "files": files}))
+        assert f"{name}: not part of the manifest" in verified(folder)[1]
+        (folder / name).write_bytes(kept)
+
+
+def test_a_manifest_that_was_written_anew_is_found_with_the_key(tmp_path: Path, store: FolderStore) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    (tmp_path / "key").write_bytes(KEY)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    forged = (folder / "verify.py").read_bytes() + b"# forged\n"
+    (folder / "verify.py").write_bytes(forged)
+    files = {**manifest["files"], "verify.py": sha256(forged)}
+    (folder / "manifest.json").write_bytes(json_bytes({**manifest, "files": files}))
+    assert verified(folder)[0] == 0
+    code, out = verified(folder, "--key", str(tmp_path / "key"))
+    assert (code, out.splitlines()[0]) == (1, "manifest.json: its signature does not hold")
+
+
+def test_a_shorter_count_does_not_hide_records(tmp_path: Path, store: FolderStore) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    last = sha256((folder / "records/england/00000004.json").read_bytes())
+    (folder / "manifest.json").write_bytes(json_bytes({**manifest, "count": 4, "last_record": last}))
+    code, out = verified(folder)
+    assert (code, "records/england/00000006.json: no record of this log" in out) == (1, True)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n"])
+def test_a_key_file_without_a_key_checks_nothing(tmp_path: Path, store: FolderStore, content: bytes | None) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    code, out = verified(folder, "--key", str(tmp_path / "key"))
+    assert (code, out[:12], "whole" in out) == (2, "not checked:", False)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"market": 1, "files": [1], "count": "x"}', b"\xff"])
+def test_an_export_without_its_manifest_is_damaged(tmp_path: Path, store: FolderStore, content: bytes | None) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    (folder / "manifest.json").unlink()
+    if content is not None:
+        (folder / "manifest.json").write_bytes(content)
+    code, out = verified(folder)
+    assert (code, out.splitlines()[0][:15], "DAMAGED" in out) == (1, "manifest.json: ", True)
+
+
+def test_records_that_say_nothing_are_named(tmp_path: Path, store: FolderStore) -> None:
+    folder = unpacked(export(open_log(tmp_path), store, FIRST, LAST), tmp_path / "export")
+    path = folder / "records/england/00000003.json"
+    for content in (b"[]\n", b"null\n", b"\xff", b'{"kind": "recommendation", "at": 7}', b'{"at": "", "body": []}'):
+        path.write_bytes(content)
+        assert (verified(folder)[0], "record 3: " in verified(folder)[1]) == (1, True)

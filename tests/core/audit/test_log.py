@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jackpot.audit import AuditLog, Keyring
+from jackpot.audit import AuditLog, Keyring, Mark
 from jackpot.audit.log import verify_contents
 from jackpot.errors import InputError, JackpotError
 from jackpot.store import FolderStore
@@ -139,3 +139,25 @@ def test_keys_rotate_and_an_unknown_key_does_not_verify(tmp_path: Path) -> None:
     assert [fault.number for fault in open_log(tmp_path).verify()] == [3, 3]
     with pytest.raises(InputError, match="too short"):
         Keyring.parse(b"short\n")
+
+
+def test_a_record_that_was_noted_down_shows_a_tail_cut_off_in_both_stores(tmp_path: Path) -> None:
+    noted = filled(tmp_path).examine().last
+    assert noted is not None
+    assert Mark.parse(str(noted)) == noted
+    log = open_log(tmp_path)
+    log.append("decision", "later", at=AT, by="x", body={})
+    assert log.examine([noted]).faults == []
+    for kind in ("records", "heads"):
+        for path in files(tmp_path, kind)[-3:]:
+            path.unlink()
+    assert open_log(tmp_path).verify() == []
+    assert [fault.number for fault in open_log(tmp_path).examine([noted]).faults] == [8]
+    # Whoever holds the key may write other records in their place.
+    for number in range(2):
+        open_log(tmp_path).append("decision", f"other-{number}", at=AT, by="x", body={})
+    assert open_log(tmp_path).verify() == []
+    assert [fault.number for fault in open_log(tmp_path).examine([noted]).faults] == [8]
+    for text in ("", "8", f"0:{noted.sha256}", f"8:{noted.sha256[:-1]}", f"8:{noted.sha256}\n"):
+        with pytest.raises(InputError, match="COUNT:HASH"):
+            Mark.parse(text)
