@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
@@ -25,22 +25,32 @@ def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def run_shards(pool: ProcessPoolExecutor, job: str, output_uri: str, numbers: Sequence[int]) -> None:
-    """Score the shards of a job; raise what the first that failed raised.
+def run_shards(
+    pool: ProcessPoolExecutor, job: str, output_uri: str, numbers: Sequence[int], on_done: Callable[[list[int]], None]
+) -> None:
+    """Score the shards of a job, telling `on_done` at least every second which more are done.
 
-    A process that is killed ends the job with JackpotError; what was scored stays, and another call does the rest.
+    Raises what the first that failed raised. A process that is killed ends the job with JackpotError; what was scored
+    stays, and another call does the rest.
     """
-    futures = [pool.submit(_score, job, output_uri, number) for number in numbers]
-    done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-    for future in waiting:
-        future.cancel()
+    futures: dict[Future[None], int] = {}
     try:
-        for future in done:
-            future.result()
+        for number in numbers:
+            futures[pool.submit(_score, job, output_uri, number)] = number
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            on_done([futures[future] for future in done])
     except BrokenProcessPool:
         raise JackpotError(
-            "a process that scored was killed, perhaps for want of memory; run the command again to go on"
+            "a process that scored was killed (the usual cause: out of memory); the shards that are done stay: run "
+            "the same command again, perhaps with fewer --processes"
         ) from None
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _prepare() -> None:

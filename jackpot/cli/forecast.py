@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from typing import Any
 
 import click
@@ -13,7 +15,9 @@ from .output import Output, table
 
 @click.command("forecast")
 @click.argument("market")
-@click.option("--url", default="http://localhost:8080", show_default=True, help="The server's address.")
+@click.option(
+    "--url", type=options.Address(), default="http://localhost:8080", show_default=True, help="The server's address."
+)
 @click.option("--jackpot", "jackpots", type=float, multiple=True, help="In units of currency; repeat for several.")
 @click.option("--date", "date", default="", metavar="DATE", help="Date of the draw (YYYY-MM-DD) [the next one].")
 @options.as_json
@@ -23,6 +27,7 @@ def command(market: str, url: str, jackpots: tuple[float, ...], date: str, as_js
     Without a jackpot, at those of the model's own curve.
     """
     output = Output(as_json)
+    _check(jackpots, date)
     served = _ask("GET", f"{url}/jackpot/models/{market}")
     date = date or served["next_draw"]
     asked = list(jackpots) or served["jackpots"]
@@ -43,6 +48,22 @@ def command(market: str, url: str, jackpots: tuple[float, ...], date: str, as_js
         output.say("* beyond the largest jackpot seen")
     output.next_step(f"jackpot run {market}  (which jackpot is best, and why)")
     return 0
+
+
+def _check(jackpots: tuple[float, ...], date: str) -> None:
+    """Raise InputError for what no server could be asked."""
+    problems = [
+        Problem("not a jackpot", field="--jackpot", found=str(jackpot), allowed="a finite amount above 0")
+        for jackpot in jackpots
+        if not (math.isfinite(jackpot) and jackpot > 0)
+    ]
+    try:
+        if date:
+            dt.date.fromisoformat(date)
+    except ValueError:
+        problems.append(Problem("no such date", field="--date", found=date, allowed="YYYY-MM-DD"))
+    if problems:
+        raise InputError(problems)
 
 
 def _ask(method: str, address: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

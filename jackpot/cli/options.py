@@ -24,6 +24,26 @@ verbose = click.option(
 )
 
 
+class Address(click.ParamType[str]):
+    """The address of a server."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return an address without a slash at its end; fail for a text that is none."""
+        from urllib.parse import urlsplit
+
+        text = str(value)
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good or any(letter.isspace() for letter in text):
+            self.fail(f"{text!r} is no address; allowed: such as http://localhost:8080", param, ctx)
+        return text.rstrip("/")
+
+
 def tuning(command: F) -> F:
     """Add what a run that tunes takes: --tuning-trials and --tuning-seconds."""
     seconds = click.option(

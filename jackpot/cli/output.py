@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,35 @@ class Output:
             yield
         if time.monotonic() - started > 2:
             console.print(f"{_plain(text)}: {time.monotonic() - started:.1f} s", style="dim")
+
+    @contextmanager
+    def progress(
+        self, text: str, rows: int, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[Callable[[int], None]]:
+        """Show a bar while something goes through rows; who runs it says how many more are done.
+
+        Where nobody watches, a line after two seconds and then one every ten at most.
+        """
+        console, started = self.messages, clock()
+        if console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+            from rich.progress import TimeElapsedColumn as Elapsed
+
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
+            with Progress(*columns, console=console, transient=True) as shown:
+                task = shown.add_task(_plain(text), total=rows)
+                yield lambda more: shown.advance(task, more)
+            return
+        done, due = 0, started + 2
+
+        def advance(more: int) -> None:
+            nonlocal done, due
+            done, now = done + more, clock()
+            if now >= due:
+                console.print(f"{text}: {done:,} of {rows:,} rows, {now - started:.0f} s", markup=False)
+                due = now + 10
+
+        yield advance
 
 
 def table(*columns: str, title: str | None = None, numbers_from: int = 1) -> Table:

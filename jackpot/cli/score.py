@@ -60,8 +60,10 @@ def command(
             chosen = cast("Format | None", form)
             plan = plan_job(given.files, given.version, file, store, chosen, levels, shard_rows, given.as_of)
         missing = missing_shards(plan, store)
-        with output.working(f"scoring {plan.input_rows:,} rows, {len(missing)} of {len(plan.shards)} shards to do"):
-            run_shards(pool, plan.job, output_uri, missing)
+        rows = [span.rows for span in plan.shards]
+        said = f"scoring {input_uri}, {len(missing)} of {len(rows)} shards to do"
+        with output.progress(said, sum(rows[number] for number in missing)) as advance:
+            run_shards(pool, plan.job, output_uri, missing, lambda done: advance(sum(rows[number] for number in done)))
     manifest = collect(plan, store)
     place = store.uri(plan.job)
     if as_json:

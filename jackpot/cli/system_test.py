@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("system-test")
-@click.argument("url")
+@click.argument("url", type=options.Address())
 @click.option("--market", required=True, help="The market, and the name of its model on the server.")
 @click.option("--name", help="Another name of the model on the server, e.g. england-candidate.")
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of the model's files instead of the champion.")

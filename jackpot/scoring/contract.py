@@ -10,6 +10,8 @@ from ..canonical import json_bytes, sha256
 from ..records import IsoDate, Record, Sha256
 
 Format = Literal["csv", "parquet"]
+FILES: Final = 2
+"""Counted up where the same plan comes to give other bytes, so that no job mixes shards of both."""
 CHUNK_ROWS: Final = 65_536
 SHARD_ROWS: Final = 262_144
 """Rows of a shard: what is lost when a process is killed, and what a process holds of its result in memory."""
@@ -56,7 +58,7 @@ class Plan(Record):
     output_format: Format
     quantiles: tuple[float, ...]
     writer: str
-    """The library that writes the files: another release may write other bytes."""
+    """The library that writes the files, and FILES: another release may write other bytes."""
     shards: tuple[Span, ...]
 
     @property

@@ -4,7 +4,7 @@ Mean, quantiles and elasticity of the state-space models are smooth in the log j
 and of the interval's calibration. There they are interpolated at Chebyshev points (Trefethen 2013, Approximation
 Theory and Approximation Practice, ch. 8), in pieces halved until the polynomial agrees with the model. A forecast here
 is the model's own to TOLERANCE, relative; where a curve is not smooth the model itself answers. For a few questions at
-levels of their own, `draw_curve` is ready sooner.
+levels of their own, `draw_curve` is ready sooner; from it come the tables of days that are no draws of the calendar.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..demand.base import Array, Demand
 from ..demand.state_space import StateSpaceDemand
-from .draw_curve import members_of
+from .draw_curve import AskedCurve, Curve, Pieces, QuadraticCurve, members_of
 
 TOLERANCE: Final = 1e-10
 """Largest relative difference of a mean or quantile, and absolute one of an elasticity, from the model's own."""
@@ -68,6 +68,8 @@ class Curves:
         self._lookup = np.full(0, UNKNOWN, dtype=np.intp)
         self._tables: list[list[Array]] = []
         self._edges: Array | None = None
+        known = members_of(demand)
+        self._parts = (*known, Pieces(known[0])) if known else None
         self._slope_edges = _pieces(self._slopes_at, self._starts())
         table = None if self._slope_edges is None else _powers(self._slopes_at, self._slope_edges, TOLERANCE)
         self._slopes = None if table is None else [list(table[:, 0])]
@@ -132,8 +134,8 @@ class Curves:
             self._lookup = np.append(self._lookup, np.full(last + 1 - len(self._lookup), UNKNOWN, dtype=np.intp))
         places = self._lookup[days]
         new = np.unique(days[places == UNKNOWN])
-        for day in new:
-            self._learn(int(day))
+        if len(new):
+            self._learn(new)
         return self._lookup[days] if len(new) else places
 
     def _learn_calendar(self) -> None:
@@ -153,20 +155,44 @@ class Curves:
         self._tables = [list(np.ascontiguousarray(by_quantity[:, i])) for i in range(1 + len(self.q))]
         self._lookup[days] = np.arange(len(days))
 
-    def _learn(self, day: int) -> None:
-        def logs(x: Array) -> Array:
-            return np.asarray(np.log(self.exact(np.exp(x), path)[:, -1]))
-
-        path = self.path(day)
-        table = None if self._edges is None else _powers(logs, self._edges, TOLERANCE)
-        if table is None:
-            self._lookup[day] = BY_MODEL
+    def _learn(self, days: Days) -> None:
+        """Table draws of their own, between those of the calendar."""
+        edges, self._lookup[days] = self._edges, BY_MODEL
+        if edges is None:
             return
-        self._lookup[day] = len(self._tables[0][0]) // table.shape[2]
+        tables = {int(day): table for day in days if (table := self._table(int(day), edges)) is not None}
+        if not tables:
+            return
+        places = len(self._tables[0][0]) // (len(edges) - 1) + np.arange(len(tables))
+        self._lookup[list(tables)] = places
+        more = np.concatenate(list(tables.values()), axis=-1)
         self._tables = [
-            [np.append(known, more) for known, more in zip(quantity, table[:, i], strict=True)]
+            [np.append(known, new) for known, new in zip(quantity, more[:, i], strict=True)]
             for i, quantity in enumerate(self._tables)
         ]
+
+    def _table(self, day: int, edges: Array) -> Array | None:
+        curve, levels = self._curve(self.path(day)), tuple(self.q.tolist())
+
+        def logs(x: Array) -> Array:
+            mean, quantiles = curve(np.exp(x), levels)
+            return np.asarray(np.log(np.concatenate([mean[None], quantiles])))
+
+        return _powers(logs, edges, TOLERANCE)
+
+    def _curve(self, path: pd.DatetimeIndex) -> Curve:
+        """Return the curve of a path's last draw: in quadratics where those give what the model itself says.
+
+        Asked itself, the model computes the draws before the last too, which is most of the work.
+        """
+        asked = AskedCurve(self.demand, path)
+        if self._parts is None:
+            return asked
+        curve, levels = QuadraticCurve(*self._parts, path), tuple(self.q.tolist())
+        some = np.exp(np.linspace(*self._ends, 4)[1:-1])
+        own, found = asked(some, levels), curve(some, levels)
+        same = all(np.allclose(a, b, rtol=TOLERANCE, atol=0) for a, b in zip(own, found, strict=True))
+        return curve if same else asked
 
 
 def _points(low: Array, high: Array, t: Array) -> Array:

@@ -10,7 +10,7 @@ from ..demand.storage import model_hash
 from ..errors import InputError, JackpotError, Problem
 from ..ports import Files
 from ..store import Store
-from .contract import SHARD_ROWS, File, Format, Manifest, Plan
+from .contract import FILES, SHARD_ROWS, File, Format, Manifest, Plan
 from .model import MARKET, MODEL_FILES, SNAPSHOT, ScoringModel, load_scoring_model
 from .reading import format_of, lay_out
 from .rows import check_columns
@@ -37,10 +37,7 @@ def plan_job(
     import pyarrow as pa
 
     form = format_of(file.uri)
-    if not quantiles or any(not 0 < level < 1 for level in quantiles) or sorted(set(quantiles)) != list(quantiles):
-        raise InputError(
-            Problem("quantiles must ascend", field="quantiles", found=str(quantiles), allowed="between 0 and 1")
-        )
+    _check_quantiles(quantiles)
     model = load_scoring_model(files, as_of)
     layout = lay_out(file, form, shard_rows)
     check_columns(layout.schema, file.uri, added_columns(quantiles))
@@ -60,13 +57,24 @@ def plan_job(
         columns=tuple(layout.schema.names),
         output_format=output_format or form,
         quantiles=quantiles,
-        writer=f"pyarrow {pa.__version__}",
+        writer=f"pyarrow {pa.__version__}, files {FILES}",
         shards=layout.shards,
     )
     for name in MODEL_FILES:
         store.put_new(f"{plan.job}/model/{name}", files[name])
     store.replace(f"{plan.job}/plan.json", plan.to_bytes())
     return plan
+
+
+def _check_quantiles(quantiles: tuple[float, ...]) -> None:
+    found = ", ".join(f"{level:g}" for level in quantiles) or "none"
+    if not quantiles or any(not 0 < level < 1 for level in quantiles):
+        wrong = "a quantile must lie between 0 and 1"
+    elif sorted(set(quantiles)) != list(quantiles):
+        wrong = "quantiles must ascend, each named once"
+    else:
+        return
+    raise InputError(Problem(wrong, field="quantiles", found=found, allowed="such as 0.05,0.95"))
 
 
 def read_plan(store: Store, job: str) -> tuple[Plan, ScoringModel]:

@@ -17,17 +17,19 @@ from .curves import EPOCH, Days
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ISO: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(\.[0-9]{1,9})?)?")
 _NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _FAR: Final = 1_000_000
 MISSING: Final = np.iinfo(np.int32).min
 NO_DATE: Final = MISSING + 1
+TIME_OF_DAY: Final = MISSING + 2
 
 JACKPOT_MISSING = "jackpot: missing"
 JACKPOT_NO_NUMBER = "jackpot: not a number; allowed: digits with a decimal point, such as 20000000"
 JACKPOT_NOT_POSITIVE = "jackpot: not above 0"
 DATE_MISSING = "draw_date: missing"
 DATE_NO_DATE = "draw_date: no such date; allowed: YYYY-MM-DD"
+DATE_TIME_OF_DAY = "draw_date: a time of day; allowed: a date, or a timestamp at midnight"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Checked:
             (jackpot > bounds.largest, f"jackpot: above {bounds.largest:,.15g}"),
             (day == MISSING, DATE_MISSING),
             (day == NO_DATE, DATE_NO_DATE),
+            (day == TIME_OF_DAY, DATE_TIME_OF_DAY),
             (day < _day_number(bounds.first), f"draw_date: before {bounds.first}, from where the market is seen"),
             (day > _day_number(bounds.last), f"draw_date: after {bounds.last}, too far ahead"),
         ):
@@ -113,6 +116,18 @@ def check(chunk: pa.RecordBatch, bounds: Bounds) -> Checked:
     return Checked(jackpots, days, good, garbled, bounds)
 
 
+def with_figures(batch: pa.RecordBatch, jackpots: Array, days: Days) -> pa.RecordBatch:
+    """Return a batch of good rows with the jackpots and dates that came as text as float64 and date32."""
+    import pyarrow as pa
+
+    figures = {"jackpot": pa.array(jackpots), "draw_date": pa.array(days, type=pa.int32()).view(pa.date32())}
+    for name, array in figures.items():
+        place = batch.schema.get_field_index(name)
+        if pa.types.is_string(batch.schema.types[place]) or pa.types.is_large_string(batch.schema.types[place]):
+            batch = batch.set_column(place, name, array)
+    return batch
+
+
 def _day_number(date: dt.date) -> int:
     return date.toordinal() - EPOCH
 
@@ -146,7 +161,8 @@ def _days(column: Any) -> Days:
         nanoseconds = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
         ticks = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         whole, rest = np.divmod(ticks, 86_400 * 10**9 // nanoseconds)
-        days = np.where((rest != 0) | (np.abs(whole) > _FAR), NO_DATE, whole).astype(np.int32)
+        days = np.where(rest != 0, TIME_OF_DAY, whole)
+        days = np.where(np.abs(whole) > _FAR, NO_DATE, days).astype(np.int32)
     elif pa.types.is_date64(kind):
         days = column.cast(pa.date32(), safe=False).cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False)
     else:
@@ -160,7 +176,13 @@ def _day(text: str) -> int:
     stripped = text.strip()
     if not stripped:
         return MISSING
+    found = _ISO.fullmatch(stripped)
+    if not found:
+        return NO_DATE
+    date, time, fraction = found.groups(default="")
     try:
-        return dt.date.fromisoformat(stripped).toordinal() - EPOCH if _ISO.fullmatch(stripped) else NO_DATE
+        day = dt.date.fromisoformat(date).toordinal() - EPOCH
+        midnight = not time or dt.time.fromisoformat(time) == dt.time.min
     except ValueError:
         return NO_DATE
+    return day if midnight and not fraction.strip(".0") else TIME_OF_DAY

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .contract import CHUNK_ROWS, File, Part, Plan, ShardRecord
 from .curves import Columns, Curves
 from .model import ScoringModel
 from .reading import Chunk, chunks
-from .rows import Bounds, Checked, check
+from .rows import Bounds, Checked, check, with_figures
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ class Scorer:
             if len(batch):
                 columns = self.curves.forecast(jackpots, days)
                 extrapolated += int(columns.extrapolated.sum())
-                writer.write(with_forecasts(batch, columns, self.plan.quantiles))
+                writer.write(with_forecasts(with_figures(batch, jackpots, days), columns, self.plan.quantiles))
         record = ShardRecord(
             number=number,
             rows=self.plan.shards[number].rows,
@@ -129,7 +129,7 @@ class ParquetParts:
 
 
 class CsvParts:
-    """One CSV file in memory, with a header."""
+    """One CSV file in memory, with a header; cells are quoted in the chunks where one needs it."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -137,10 +137,21 @@ class CsvParts:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
+        import pyarrow as pa
+
+        try:
+            data = self._lines(batch, "none")
+        except pa.ArrowInvalid:
+            data = self._lines(batch, "needed")
+        self._buffer.write(data)
+        self.rows += len(batch)
+
+    def _lines(self, batch: pa.RecordBatch, quoting: Literal["none", "needed"]) -> memoryview:
         import pyarrow.csv as pc
 
-        pc.write_csv(batch, self._buffer, pc.WriteOptions(include_header=not self.rows, quoting_style="needed"))
-        self.rows += len(batch)
+        lines = io.BytesIO()
+        pc.write_csv(batch, lines, pc.WriteOptions(include_header=not self.rows, quoting_style=quoting))
+        return lines.getbuffer()
 
     def finish(self) -> bytes:
         """Return the file."""

@@ -55,7 +55,7 @@ def champion(registry: Registry, results: Store, market: str, synthetic_allowed:
     """Return a market's champion in the newest state that was published; else on the draws it was trained on.
 
     A champion of synthetic draws counts only where the environment allows such, and there is no other. Raises
-    JackpotError where there is no champion, or it is not what was registered.
+    InputError where there is no champion, JackpotError where it is not what was registered.
     """
     for name in [market, f"{market}-synthetic"] if synthetic_allowed else [market]:
         found = registry.champion(name)
@@ -65,7 +65,8 @@ def champion(registry: Registry, results: Store, market: str, synthetic_allowed:
         if identity != found.sha256:
             raise JackpotError(f"champion {found.version} of {name} is not what was registered")
         return replace(in_newest_state(found.files, market, results), version=found.version)
-    raise JackpotError(f"{market} has no champion yet: run `jackpot run {market}`, or name a folder with --model")
+    remedy = f"run `jackpot run {market}`, or name a folder with --model"
+    raise InputError(Problem(f"{market} has no champion yet", hint=remedy))
 
 
 def in_newest_state(files: Files, market: str, results: Store) -> GivenModel:
@@ -96,7 +97,7 @@ def plan_batch(
 ) -> Plan:
     """Plan the scoring of a file by the market's champion; `output_format` is csv, parquet, or empty for the input's.
 
-    Raises InputError for another format or a file that cannot be scored, JackpotError where there is no champion.
+    Raises InputError for another format, a file that cannot be scored, or a market without a champion.
     """
     if output_format not in {"", "csv", "parquet"}:
         problem = Problem("no such format", field="output_format", found=output_format, allowed="csv, parquet or empty")

@@ -11,6 +11,7 @@ import numpy as np
 from ..demand.base import Array
 from ..demand.storage import load_model, model_hash
 from ..environment import SystemTest
+from ..errors import InputError, Problem
 from ..history.snapshot import read_snapshot
 from ..ports import Files
 from ..scoring.model import SNAPSHOT, ScoringModel
@@ -21,7 +22,11 @@ from .refusals import refusals
 
 
 def system_test(url: str, server: Server, name: str, files: Files, model: ScoringModel, limits: SystemTest) -> Report:
-    """Test a server's model under a name against the model in `files`; never raises for what the server does."""
+    """Test a server's model under a name against the model in `files`; never raises for what the server does.
+
+    But InputError where it serves other models and none of that name.
+    """
+    _require_name(url, server, name)
     asked = expected(model)
     identity = model_hash(files)
     checks = list(protocol(server, name))
@@ -39,6 +44,16 @@ def system_test(url: str, server: Server, name: str, files: Files, model: Scorin
         passed=all(check.passed for check in checks),
         checks=tuple(checks),
     )
+
+
+def _require_name(url: str, server: Server, name: str) -> None:
+    answer = server.ask("GET", "/v1/models")
+    try:
+        served = [str(one) for one in json.loads(answer.body)["models"]]
+    except (ValueError, KeyError, TypeError):
+        return
+    if served and name not in served and server.ask("GET", f"/v1/models/{name}").status == 404:
+        raise InputError(Problem(f"no such model: {name}", where=url, hint=f"served: {', '.join(served)}"))
 
 
 def accuracy(server: Server, name: str, files: Files, model: ScoringModel, limits: SystemTest) -> Iterator[Check]:

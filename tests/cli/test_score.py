@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -15,9 +16,12 @@ import httpx
 import pytest
 
 from benchmarks.servers import free_port
+from jackpot.cli.output import Output
+from jackpot.errors import JackpotError
 from tests import crash
+from tests.calling import call
 from tests.conftest import Place
-from tests.scoring import csv_lines, write_model, write_store
+from tests.scoring import csv_lines, model_files_of, write_model, write_store
 
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 
@@ -49,7 +53,7 @@ def test_a_file_is_scored_and_the_command_says_where(tmp_path: Path) -> None:
         ({"model": "nowhere"}, "no such folder"),
         ({"market": "megasena"}, "the model is another market's"),
         ({"quantiles": "0.5,x"}, "not a list of numbers"),
-        ({"quantiles": "1.5"}, "between 0 and 1"),
+        ({"quantiles": "0.1,2"}, "a quantile must lie between 0 and 1"),
     ],
 )
 def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, change: dict[str, str], said: str) -> None:
@@ -62,6 +66,60 @@ def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, change: dict[s
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_champion_the_input_is_at_fault(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    (place.root / "rows.csv").write_text("\n".join(csv_lines(5)) + "\n")
+    words = ("england", str(place.root / "rows.csv"), str(place.root / "out"), "--environment", str(place.environment))
+    code, _, err = call(capsys, "score", *words, "--processes", "1")
+    assert code == 2
+    assert "no champion yet" in err
+    assert "jackpot run england" in err
+
+
+def test_progress_goes_to_standard_error_line_by_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 3.0, 4.0, 14.0])
+    with Output(as_json=True).progress("scoring", 400, clock=lambda: next(times)) as advance:
+        for _ in range(4):
+            advance(100)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["scoring: 200 of 400 rows, 3 s", "scoring: 400 of 400 rows, 14 s"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "under way"])
+def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path, when: str) -> None:
+    import signal
+
+    from jackpot.adapters.files import open_file, open_store
+    from jackpot.adapters.processes import run_shards, scoring_processes
+    from jackpot.scoring.job import missing_shards, plan_job
+
+    (tmp_path / "rows.csv").write_text("\n".join(csv_lines(60_000)) + "\n")
+    out = str(tmp_path / "out")
+    plan = plan_job(model_files_of(), "v1", open_file(str(tmp_path / "rows.csv")), open_store(out), shard_rows=1_000)
+    done: list[int] = []
+
+    def kill() -> None:
+        (worker,) = multiprocessing.active_children()
+        os.kill(worker.pid or 0, signal.SIGKILL)
+
+    def on_done(numbers: list[int]) -> None:
+        if numbers and not done:
+            kill()
+        done.extend(numbers)
+
+    with scoring_processes(1) as pool:
+        if when == "before":
+            kill()
+            time.sleep(1.0)
+        with pytest.raises(JackpotError) as stop:
+            run_shards(pool, plan.job, out, missing_shards(plan, open_store(out)), on_done)
+    assert type(stop.value) is JackpotError
+    for said in ("was killed", "out of memory", "stay", "the same command again", "--processes"):
+        assert said in str(stop.value)
+    assert (done[:1], len(done) < 60) == ([0] if when == "under way" else [], True)
 
 
 def test_a_job_killed_three_times_gives_the_one_correct_result(tmp_path: Path) -> None:

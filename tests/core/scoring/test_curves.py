@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from jackpot.demand.base import Array
 from jackpot.demand.models import new_model
+from jackpot.demand.state_space import StateSpaceDemand
 from jackpot.history.snapshot import read_snapshot
 from jackpot.market.loading import parse_market
 from jackpot.scoring.curves import Curves
@@ -22,7 +25,7 @@ def test_a_forecast_is_the_models_own_to_1e_9(name: str) -> None:
     curves = Curves(model.demand, Q, model.calendar)
     generator = np.random.default_rng(5)
     days = model.calendar.to_numpy().astype("datetime64[D]").astype(np.int32)
-    some = np.append(generator.choice(days, 40), days[0] + 1)  # and a day between draws
+    some = np.append(generator.choice(days, 40), [days[0] - 1, days[0] + 1, days[30] + 2, days[-1] + 1])
     jackpots = model.demand.largest_seen * np.exp(generator.uniform(np.log(0.002), np.log(60.0), len(some)))
     found = curves.forecast(jackpots, some)
     for i, day in enumerate(some):
@@ -30,6 +33,24 @@ def test_a_forecast_is_the_models_own_to_1e_9(name: str) -> None:
         np.testing.assert_allclose([found.mean[i], *found.quantiles[:, i]], [mean, *quantiles], rtol=1e-9)
         assert abs(found.elasticity[i] - model.demand.elasticity(jackpots[i : i + 1])[0].mean) < 1e-9
     assert (found.extrapolated == (jackpots > model.demand.largest_seen)).all()
+
+
+def test_days_between_the_calendars_draws_cost_little_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = scoring_model("england", "state_space")
+    curves = Curves(model.demand, Q, model.calendar)
+    drawn = model.calendar.to_numpy().astype("datetime64[D]").astype(np.int32)
+    curves.forecast(np.full(len(drawn), 2e7), drawn)
+    between = np.setdiff1d(np.arange(drawn[0], drawn[-1], dtype=np.int32), drawn)
+    own, cells = StateSpaceDemand.log_sales, []
+
+    def counted(demand: StateSpaceDemand, parameters: Array, jackpots: Array, dates: pd.DatetimeIndex) -> Array:
+        cells.append(len(jackpots) * len(dates))
+        return own(demand, parameters, jackpots, dates)
+
+    monkeypatch.setattr(StateSpaceDemand, "log_sales", counted)
+    curves.forecast(np.full(len(between), 2e7), between)
+    assert len(between) > 300
+    assert sum(cells) / len(between) < 30 * len(drawn)
 
 
 def test_a_draw_is_forecast_after_the_draws_before_it_in_the_calendar() -> None:

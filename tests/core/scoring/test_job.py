@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 from pathlib import Path
@@ -157,6 +158,57 @@ def test_a_file_that_is_none_is_refused_and_one_without_rows_is_not(
     else:
         with pytest.raises(InputError, match=said):
             plan_of(tmp_path / name, tmp_path / "out")
+
+
+def test_figures_of_a_csv_come_out_as_numbers_and_dates_and_other_cells_as_they_came(tmp_path: Path) -> None:
+    header, *lines = csv_lines(20)
+    lines[4] = "4, 20000000 ,2026-01-17 00:00:00"
+    source = tmp_path / "rows.csv"
+    source.write_text("\n".join([header, *lines]) + "\n")
+    manifest = score(source, tmp_path / "a", form="parquet")
+    found = pq.read_table(tmp_path / "a" / manifest.forecasts[0].key)
+    assert [found.schema.field(name).type for name in ("id", "jackpot", "draw_date")] == [
+        pa.string(),
+        pa.float64(),
+        pa.date32(),
+    ]
+    assert found.slice(4, 1).select(["id", "jackpot", "draw_date"]).to_pylist() == [
+        {"id": "4", "jackpot": 2e7, "draw_date": dt.date(2026, 1, 17)}
+    ]
+    manifest = score(source, tmp_path / "b", form="csv")
+    text = (tmp_path / "b" / manifest.forecasts[0].key).read_text().splitlines()
+    assert text[5].startswith("4,20000000,2026-01-17,")
+    assert [line.split(",")[:3] for line in text[1:5]] == [line.split(",") for line in lines[:4]]
+
+
+def test_cells_that_hold_commas_and_quotes_come_out_whole(tmp_path: Path) -> None:
+    notes = ["a, b", 'say "x"', "", "plain"]
+    rows = [["note", "jackpot", "draw_date"], *([note, "20000000", "2026-01-17"] for note in notes)]
+    with (tmp_path / "rows.csv").open("w", newline="") as opened:
+        csv.writer(opened).writerows(rows)
+    manifest = score(tmp_path / "rows.csv", tmp_path / "out")
+    with (tmp_path / "out" / manifest.forecasts[0].key).open(newline="") as opened:
+        assert [row[:3] for row in csv.reader(opened)] == rows
+
+
+def test_typed_columns_of_a_parquet_stay_as_they_came(tmp_path: Path) -> None:
+    dates = pa.array([dt.datetime(2026, 1, 17)], type=pa.timestamp("ms"))  # noqa: DTZ001
+    pq.write_table(pa.table({"jackpot": pa.array([20_000_000]), "draw_date": dates}), tmp_path / "rows.parquet")
+    manifest = score(tmp_path / "rows.parquet", tmp_path / "out")
+    schema = pq.read_schema(tmp_path / "out" / manifest.forecasts[0].key)
+    assert [schema.field(name).type for name in ("jackpot", "draw_date")] == [pa.int64(), pa.timestamp("ms")]
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"), [((0.1, 2.0), "between 0 and 1"), ((0.9, 0.1), "must ascend"), ((), "between 0 and 1")]
+)
+def test_quantiles_that_are_none_are_told_apart(tmp_path: Path, levels: tuple[float, ...], said: str) -> None:
+    (tmp_path / "rows.csv").write_text("\n".join(csv_lines(5)) + "\n")
+    file = open_file(str(tmp_path / "rows.csv"))
+    with pytest.raises(InputError) as stop:
+        plan_job(model_files_of(*MODEL), "v1", file, FolderStore(tmp_path / "out"), None, levels)
+    (problem,) = stop.value.problems
+    assert said in problem.message
 
 
 LINE = st.text(st.sampled_from(list('ab1,"\r ')), max_size=12)

@@ -17,6 +17,15 @@ from jackpot.scoring.rows import Bounds, check, check_columns
 
 BOUNDS = Bounds(1e4, 1e9, dt.date(2026, 1, 1), dt.date(2027, 1, 1))
 DAY = dt.date(2026, 2, 7)
+MIDNIGHTS = [
+    "2026-02-07",
+    " 2026-02-07",
+    "2026-02-07 00:00:00",
+    "2026-02-07T00:00:00.000000",
+    "2026-02-07 00:00",
+    DAY,
+    dt.datetime(2026, 2, 7),  # noqa: DTZ001
+]
 
 
 def one(jackpot: Any, date: Any) -> str:
@@ -28,7 +37,7 @@ def one(jackpot: Any, date: Any) -> str:
 
 
 @pytest.mark.parametrize("jackpot", ["2e7", " 20000000 ", "+2.0E7", 20_000_000, 2e7, Decimal("20000000.00")])
-@pytest.mark.parametrize("date", ["2026-02-07", " 2026-02-07", DAY, dt.datetime(2026, 2, 7)])  # noqa: DTZ001
+@pytest.mark.parametrize("date", MIDNIGHTS)
 def test_figures_are_taken_in_every_type_that_they_come_in(jackpot: Any, date: Any) -> None:
     assert one(jackpot, date) == ""
 
@@ -50,7 +59,12 @@ def test_figures_are_taken_in_every_type_that_they_come_in(jackpot: Any, date: A
         (2e7, "20260207", "draw_date: no such date"),
         (2e7, "07/02/2026", "draw_date: no such date"),
         (2e7, " ", "draw_date: missing"),
-        (2e7, dt.datetime(2026, 2, 7, 20, 0), "draw_date: no such date"),  # noqa: DTZ001
+        (2e7, dt.datetime(2026, 2, 7, 20, 0), "draw_date: a time of day"),  # noqa: DTZ001
+        (2e7, "2026-02-07 05:00:00", "draw_date: a time of day"),
+        (2e7, "2026-02-07T00:00:00.001", "draw_date: a time of day"),
+        (2e7, "2026-02-07 00:00:00+01:00", "draw_date: no such date"),
+        (2e7, "2026-02-30 00:00:00", "draw_date: no such date"),
+        (2e7, "2026-02-07 25:00:00", "draw_date: no such date"),
         (2e7, dt.date(2025, 12, 31), "draw_date: before 2026-01-01"),
         (2e7, "2027-01-02", "draw_date: after 2027-01-01"),
     ],
@@ -74,7 +88,7 @@ def test_no_text_raises_and_none_that_is_nonsense_is_scored(cells: list[tuple[st
     for row, (jackpot, date) in enumerate(cells):
         if checked.good[row]:
             assert BOUNDS.smallest <= float(jackpot) <= BOUNDS.largest
-            assert BOUNDS.first <= dt.date.fromisoformat(date.strip()) <= BOUNDS.last
+            assert BOUNDS.first <= dt.date.fromisoformat(date.strip()[:10]) <= BOUNDS.last
         else:
             assert checked.reason(row)
     assert checked.good.dtype == np.bool_

@@ -14,7 +14,7 @@ import pytest
 
 from jackpot.demand.storage import model_hash
 from jackpot.environment import SystemTest
-from jackpot.errors import JackpotError
+from jackpot.errors import InputError, JackpotError
 from jackpot.system_test.contract import Answer, Load, Report
 from jackpot.system_test.histogram import Histogram
 from jackpot.system_test.run import system_test
@@ -50,10 +50,13 @@ class Fake:
     failed: int = 0
     answers_bad: bool = False
     dead: bool = False
+    served: tuple[str, ...] = ()
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
         if self.dead:
             return Answer(0, b"refused")
+        if self.served and path == "/v1/models":
+            return Answer(200, json.dumps({"models": self.served}).encode())
         if method == "GET" or "repository" in path or not path.endswith("england:predict"):
             return Answer(404, b'{"error": "none"}')
         try:
@@ -120,6 +123,12 @@ def test_a_slow_server_and_a_lost_request_are_seen() -> None:
 
 def test_an_answer_to_nonsense_is_seen() -> None:
     assert "no JSON" in failed(Fake(answers_bad=True), "refusals")
+
+
+def test_a_name_that_is_not_served_is_bad_input_in_one_line_with_those_that_are() -> None:
+    with pytest.raises(InputError) as stop:
+        run(Fake(served=("megasena", "powerball")))
+    assert str(stop.value) == "http://x: no such model: england; served: megasena, powerball"
 
 
 def test_where_nobody_answers_the_report_says_so_and_is_short() -> None:
