@@ -50,6 +50,10 @@ class RegistryUnreachableError(JackpotError):
     """The registry does not answer, or only with errors of its own."""
 
 
+class RegistryLostError(JackpotError):
+    """The registry answers, and has lost a version that it held."""
+
+
 class Registry(Protocol):
     """Where models are logged, versioned and named champion or challenger. `name` is Week.model_name."""
 
@@ -75,6 +79,9 @@ class Registry(Protocol):
     def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
         """Register a logged model and return its version; one that is registered already keeps its version."""
 
+    def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
+        """Register files again under the version (v3) that they had before the registry lost it."""
+
     def versions(self, name: str) -> list[VersionNote]:
         """Return what is known of every version of a name, oldest first."""
 
@@ -82,7 +89,10 @@ class Registry(Protocol):
         """Return a version with its files; raise InputError where there is none, JackpotError where it is damaged."""
 
     def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
-        """Point each alias at a version, or at none; those that stand so already are left alone."""
+        """Point each alias at a version, or at none; those that stand so already are left alone.
+
+        Raises RegistryLostError where there is no such version.
+        """
 
 
 @dataclass(frozen=True)

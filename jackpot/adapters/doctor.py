@@ -56,6 +56,7 @@ def examine(places: Places, wanted: Callable[[], list[Any]]) -> Iterator[Finding
         "audit log", lambda: _audited(places), "mount the key file; `jackpot audit verify` lists what was changed"
     )
     yield _attempt("registry", lambda: _registry(places), "start MLflow there, or correct registry.tracking_uri")
+    yield _attempt("registered models", lambda: _registered(places), "jackpot models restore")
     yield from _cash(places)
     yield from _files(places)
     if settings.runner == "kubeflow":
@@ -128,6 +129,23 @@ def _registry(places: Places) -> str:
     return f"{uri} answers"
 
 
+def _registered(places: Places) -> str:
+    from ..promotion.restore import lost_versions, model_names
+
+    lost, count = [], 0
+    for market in places.environment.markets or known_markets():
+        log = places.audit(market)
+        if not any(log.entries()):
+            continue
+        for name in model_names(market, log):
+            notes = places.registry.versions(name)
+            count += len(notes)
+            lost += [f"{version.version} of {name}" for version in lost_versions(log, name, places.store, notes)]
+    if lost:
+        raise JackpotError(f"the registry has lost {', '.join(lost)}")
+    return f"{count} versions, as the audit log and the store have them"
+
+
 def _cash(places: Places) -> Iterator[Finding]:
     settings = places.environment
     for name in settings.markets or known_markets():
@@ -154,7 +172,10 @@ def _files(places: Places) -> Iterator[Finding]:
         if relative is None:
             continue
         path = places.root / relative
-        if not path.is_file():
+        if not path.is_file() and name == "audit key" and settings.audit.create_key:
+            # Where a log stands and its key does not, the finding on the log says so.
+            yield Finding(name, "ok", f"{path} is made with the first record")
+        elif not path.is_file():
             yield Finding(name, "failed", f"{path} is not there", "mount the secret that holds it")
         elif path.stat().st_mode & 0o007:
             yield Finding(name, "warning", f"{path} can be read by every user", f"chmod 600 {path}")

@@ -8,7 +8,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import InputError
-from ..ports import Files, RegisteredModel, Registry, RegistryUnreachableError, TrialRun, VersionNote
+from ..ports import (
+    Files,
+    RegisteredModel,
+    Registry,
+    RegistryLostError,
+    RegistryUnreachableError,
+    TrialRun,
+    VersionNote,
+)
 from ..steps.notify import redacted
 
 T = TypeVar("T")
@@ -32,7 +40,7 @@ class GuardedRegistry:
             if self._registry is None:
                 self._registry = self._open()
             return ask(self._registry)
-        except InputError:
+        except (InputError, RegistryLostError):
             raise
         except Exception as error:
             if not self._uri.startswith(("http://", "https://")):
@@ -63,6 +71,10 @@ class GuardedRegistry:
     def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
         """Register a logged model and return its version."""
         return self._call(lambda registry: registry.register(name, logged, sha256, tags))
+
+    def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
+        """Register files again under the version that they had before the registry lost it."""
+        self._call(lambda registry: registry.restore(name, version, sha256, files, tags))
 
     def versions(self, name: str) -> list[VersionNote]:
         """Return what is known of every version of a name, oldest first."""

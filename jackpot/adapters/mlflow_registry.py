@@ -6,6 +6,7 @@ import datetime as dt
 import gc
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..canonical import read_folder
 from ..errors import InputError, JackpotError, Problem
-from ..ports import Files, RegisteredModel, TrialRun, VersionNote
+from ..ports import Files, RegisteredModel, RegistryLostError, RegistryUnreachableError, TrialRun, VersionNote
 
 if TYPE_CHECKING:
     from mlflow.entities import RunInfo
@@ -29,6 +30,8 @@ BOUNDS: Final = {
     "AWS_RETRY_MODE": "standard",
 }
 """Time-outs in seconds, and retries: of its server, and of the S3 that it leaves artifacts in."""
+VERSION_TAG: Final = "version"
+"""On a version that was registered again under another number than its own: how the audit log names it."""
 MODEL_CODE = Path(__file__).with_name("mlflow_model.py")
 
 
@@ -75,12 +78,9 @@ class MlflowRegistry:
 
     def load(self, name: str, version: str) -> RegisteredModel:
         """Return a version with its files; raise InputError where there is none, JackpotError where it is damaged."""
-        try:
-            found = self._client.get_model_version(name, version.removeprefix("v"))
-        except self._missing as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                raise InputError(Problem(f"{name} has no such version", found=version)) from None
-            raise JackpotError(f"the registry cannot be read: {error}") from error
+        found = self._named(name).get(version)
+        if found is None:
+            raise InputError(Problem(f"{name} has no such version", found=version))
         try:
             return self._loaded(name, found)
         except Exception as error:
@@ -88,31 +88,59 @@ class MlflowRegistry:
 
     def versions(self, name: str) -> list[VersionNote]:
         """Return what is known of every version of a name, oldest first; of each its aliases, tags and metrics."""
+        found = self._named(name)
         try:
-            found = list(self._client.search_model_versions(f"name = '{name}'"))
             aliases = dict(self._client.get_registered_model(name).aliases) if found else {}
         except self._missing as error:
             raise JackpotError(f"the registry cannot be read: {error}") from error
         notes = [
             VersionNote(
-                version=f"v{version.version}",
+                version=named,
                 sha256=version.tags.get("sha256", ""),
                 created_at=dt.datetime.fromtimestamp(version.creation_timestamp // 1000, dt.UTC).isoformat(),
                 aliases=tuple(sorted(alias for alias, held in aliases.items() if str(held) == str(version.version))),
                 tags=dict(version.tags),
             )
-            for version in found
+            for named, version in found.items()
         ]
         return sorted(notes, key=lambda note: int(note.version.removeprefix("v")))
 
     def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
-        """Point each alias at a version, or at none; those that stand so already are left alone."""
-        held = {alias: f"v{version}" for alias, version in self._client.get_registered_model(name).aliases.items()}
-        for alias, version in aliases.items():
-            if version is None and alias in held:
-                self._client.delete_registered_model_alias(name, alias)
-            elif version is not None and held.get(alias) != version:
-                self._client.set_registered_model_alias(name, alias, version.removeprefix("v"))
+        """Point each alias at a version, or at none; those that stand so already are left alone.
+
+        Raises RegistryLostError where there is no such version.
+        """
+        numbers = {named: str(version.version) for named, version in self._named(name).items()}
+        lost = sorted({version for version in aliases.values() if version is not None} - set(numbers))
+        if lost:
+            raise RegistryLostError(f"the registry has lost {', '.join(lost)} of {name}; see: jackpot models restore")
+        with self._in_words():
+            held = dict(self._client.get_registered_model(name).aliases) if numbers else {}
+            for alias, wanted in aliases.items():
+                if wanted is None and alias in held:
+                    self._client.delete_registered_model_alias(name, alias)
+                elif wanted is not None and str(held.get(alias)) != numbers[wanted]:
+                    self._client.set_registered_model_alias(name, alias, numbers[wanted])
+
+    def _named(self, name: str) -> dict[str, ModelVersion]:
+        """Return a name's versions as the audit log names them: by their number, or by the tag of those put back."""
+        try:
+            found = list(self._client.search_model_versions(f"name = '{name}'"))
+        except self._missing as error:
+            raise JackpotError(f"the registry cannot be read: {error}") from error
+        # Of two that were put back at the same moment the first stands; a number that means another model gives way.
+        order = sorted(found, key=lambda version: (VERSION_TAG in version.tags, -int(version.version)))
+        return {_house_name(version): version for version in order}
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Turn what MLflow refuses into an error that a week can go on without."""
+        try:
+            yield
+        except self._missing as error:
+            # The same words each time: they may stand in a recommendation.
+            print(str(error).splitlines()[0], file=sys.stderr)
+            raise RegistryUnreachableError(f"MLflow answers {error.error_code}") from error
 
     def _loaded(self, name: str, version: ModelVersion) -> RegisteredModel:
         with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +149,7 @@ class MlflowRegistry:
             )
             files = read_folder(Path(local) / "artifacts" / "model")
         return RegisteredModel(
-            f"v{version.version}", version.tags.get("sha256", ""), version.tags.get("as_of", ""), files
+            _house_name(version), version.tags.get("sha256", ""), version.tags.get("as_of", ""), files
         )
 
     def log(
@@ -136,6 +164,20 @@ class MlflowRegistry:
         trials: Sequence[TrialRun] = (),
     ) -> str:
         """Log a training run, its model's files, pages beside it, trials under it; return MLflow's URI of the model."""
+        with self._in_words():
+            return self._log(name, run_id, sha256, files, metrics, params, pages, trials)
+
+    def _log(
+        self,
+        name: str,
+        run_id: str,
+        sha256: str,
+        files: Files,
+        metrics: Mapping[str, float],
+        params: Mapping[str, Any],
+        pages: Files,
+        trials: Sequence[TrialRun],
+    ) -> str:
         mlflow = self._mlflow
         self._use_experiment(name)
         with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}) as run:
@@ -168,18 +210,37 @@ class MlflowRegistry:
 
         It is the same where the model's files are, and the gates that it was judged by (`gates` among the tags).
         """
-        version = self._by_tags(name, {"sha256": sha256, **{key: tags[key] for key in ("gates",) if key in tags}})
-        if version is None:
-            try:
-                self._client.create_registered_model(name)
-            except self._missing as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            created = self._client.create_model_version(
-                name, logged, model_id=logged.removeprefix("models:/"), tags={**tags, "sha256": sha256}
-            )
-            version = int(created.version)
-        return f"v{version}"
+        with self._in_words():
+            same = self._by_tags(name, {"sha256": sha256, **{key: tags[key] for key in ("gates",) if key in tags}})
+            return _house_name(same or self._create(name, logged, {**tags, "sha256": sha256}))
+
+    def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
+        """Register files again under the version (v3) that they had before the registry lost it.
+
+        MLflow numbers versions one after the other. Numbers before this one are used up, so that no later model gets
+        its name; where this one is taken, the next that is free carries the name as a tag.
+        """
+        pages = {file: data for file, data in files.items() if file in ("card.md", "evaluation.json")}
+        logged = self.log(name, tags.get("run_id") or "restored", sha256, files, {}, {"restored": version}, pages)
+        with self._in_words():
+            while True:
+                created = self._create(name, logged, {**tags, "sha256": sha256})
+                ahead = int(version.removeprefix("v")) - int(created.version)
+                if ahead <= 0:
+                    break
+                self._client.delete_model_version(name, str(created.version))
+            if ahead:
+                self._client.set_model_version_tag(name, str(created.version), VERSION_TAG, version)
+
+    def _create(self, name: str, logged: str, tags: Mapping[str, str]) -> ModelVersion:
+        try:
+            self._client.create_registered_model(name)
+        except self._missing as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self._client.create_model_version(
+            name, logged, model_id=logged.removeprefix("models:/"), tags=dict(tags)
+        )
 
     def _log_trials(self, parent: RunInfo, trials: Sequence[TrialRun]) -> None:
         """Log trials as nested runs, each in three calls, without asking the tracking server for anything twice."""
@@ -196,11 +257,11 @@ class MlflowRegistry:
             )
             self._client.set_terminated(run.info.run_id, "FINISHED", parent.start_time)
 
-    def _by_tags(self, name: str, tags: Mapping[str, str]) -> int | None:
+    def _by_tags(self, name: str, tags: Mapping[str, str]) -> ModelVersion | None:
         """Return the newest version that has these tags."""
         wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
         found = self._client.search_model_versions(f"name = '{name}' and {wanted}")
-        return max((int(version.version) for version in found), default=None)
+        return max(found, key=lambda version: int(version.version), default=None)
 
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         try:
@@ -214,6 +275,10 @@ class MlflowRegistry:
         if self._artifacts is not None and self._client.get_experiment_by_name(name) is None:
             self._client.create_experiment(name, artifact_location=(self._artifacts / name).as_uri())
         self._mlflow.set_experiment(name)
+
+
+def _house_name(version: ModelVersion) -> str:
+    return str(version.tags.get(VERSION_TAG, f"v{version.version}"))
 
 
 UNITS: Final = {

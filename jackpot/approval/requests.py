@@ -32,14 +32,16 @@ def request(
     model_sha256: str,
     evidence: Mapping[str, Any],
     trained_by: str,
+    four_eyes: bool,
     at: str,
     expires_at: str,
 ) -> Entry:
     """Ask whether a model version may be promoted; return the request, an earlier one that still stands if any.
 
     `evidence` is what the answer will rest on: gates, comparison, what changes this week. `at` and `expires_at` are
-    ISO 8601 with an offset. The request's id, `<name>/<version>/<first 16 of the hash>`, is its entry's subject; a
-    request that nobody answered in time is followed by another with `/2`, `/3`, ...
+    ISO 8601 with an offset; `four_eyes`: whether whoever trained may not answer. The request's id,
+    `<name>/<version>/<first 16 of the hash>`, is its entry's subject; a request that nobody answered in time, or whose
+    approval is spent, is followed by another with `/2`, `/3`, ...
     """
     now, end = moment(at), moment(expires_at)
     if end <= now:
@@ -51,6 +53,7 @@ def request(
         "evidence": dict(evidence),
         "evidence_sha256": sha256(json_bytes(evidence)),
         "trained_by": trained_by,
+        "four_eyes": four_eyes,
         "expires_at": expires_at,
     }
     first = f"{model_name}/{version}/{model_sha256[:16]}"
@@ -59,7 +62,8 @@ def request(
         earlier = log.find("approval_request", subject)
         if earlier is None:
             return log.append("approval_request", subject, at=at, by=trained_by, body=body, once=True)[0]
-        if answer_of(log, subject) is not None or moment(str(earlier.body["expires_at"])) > now:
+        given = answer_of(log, subject)
+        if moment(str(earlier.body["expires_at"])) > now if given is None else overtaken_by(log, given) is None:
             return earlier
         attempt += 1
         subject = f"{first}/{attempt}"
@@ -77,9 +81,10 @@ def answer(
 ) -> Entry:
     """Record the one answer to a request.
 
-    `evidence_sha256` names the evidence that was shown to `by`, where another process showed it. Raises InputError
-    where the request is unknown, expired, or of other evidence, `by` may not answer it or gives no reason; and
-    AnsweredError, of whoever answered first, where it has an answer.
+    `evidence_sha256` names the evidence that was shown to `by`, where another process showed it. Four eyes hold where
+    the request asks for them, whatever `rules` say. Raises InputError where the request is unknown, expired, or of
+    other evidence, `by` may not answer it or gives no reason; and AnsweredError, of whoever answered first, where it
+    has an answer.
     """
     asked = _asked(log, request_id)
     if evidence_sha256 is not None and evidence_sha256 != asked.body["evidence_sha256"]:
@@ -92,7 +97,7 @@ def answer(
                 hint="look at the request as it stands: jackpot approvals",
             )
         )
-    rules.check(by, str(asked.body["trained_by"]))
+    rules.at_least(bool(asked.body.get("four_eyes"))).check(by, str(asked.body["trained_by"]))
     said = reason.strip()
     if not said or len(said) > LONGEST_REASON:
         raise InputError(
@@ -113,7 +118,7 @@ def answer(
                 where=request_id,
                 found=at,
                 allowed=f"from {asked.at}, before {asked.body['expires_at']}",
-                hint="once it has expired, the next weekly run asks again",
+                hint=f"once it has expired, the next weekly run asks anew: jackpot run {log.market}",
             )
         )
     body = {
@@ -131,7 +136,7 @@ def answer(
 def approved(log: AuditLog, request_id: str, model_sha256: str, at: str) -> Entry:
     """Return the approval of this very model; raise JackpotError, with why, where there is none that holds at `at`.
 
-    An approval holds as long again as its request was open.
+    An approval holds as long again as its request was open, and makes its version champion once.
     """
     asked, given = _asked(log, request_id), answer_of(log, request_id)
     if given is None:
@@ -142,6 +147,12 @@ def approved(log: AuditLog, request_id: str, model_sha256: str, at: str) -> Entr
     if not model_sha256 == asked.body["model_sha256"] == given.body["model_sha256"]:
         raise JackpotError(
             f"{request_id} approves the model {given.body['model_sha256']}, not {model_sha256}: nothing is promoted"
+        )
+    later = overtaken_by(log, given)
+    if later is not None:
+        raise JackpotError(
+            f"the approval of {request_id} was used, and {later.by} changed the champion since ({later.kind} at "
+            f"{later.at}): it needs a new one, for which jackpot run {log.market} asks where the model is still better"
         )
     ends = moment(given.at) + (moment(str(asked.body["expires_at"])) - moment(asked.at))
     if moment(at) >= ends:
@@ -171,6 +182,19 @@ def unpromoted(log: AuditLog, at: str) -> list[Entry]:
         with suppress(JackpotError):
             left.append(approved(log, entry.subject, str(entry.body["model_sha256"]), at))
     return left
+
+
+def overtaken_by(log: AuditLog, given: Entry) -> Entry | None:
+    """Return the first change of champion after the promotion that an approval was used for: it is spent since then."""
+    used = False
+    for entry in log.entries("promotion", "rollback"):
+        if entry.body["model_name"] != given.body["model_name"]:
+            continue
+        if entry.body.get("approval") == given.number:
+            used = True
+        elif used and (entry.kind == "rollback" or entry.body["outcome"] == "promoted"):
+            return entry
+    return None
 
 
 def answer_of(log: AuditLog, request_id: str) -> Entry | None:

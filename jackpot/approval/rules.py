@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -25,6 +25,10 @@ class Rules:
         """Return a market's rules: those of its own name, else of `*`."""
         return cls(market, approvers.get(market, approvers.get(EVERY_MARKET, ())), four_eyes)
 
+    def at_least(self, four_eyes: bool) -> Rules:
+        """Return these rules, with four eyes where either asks for them."""
+        return replace(self, four_eyes=self.four_eyes or four_eyes)
+
     def check(self, by: str, trained_by: str) -> None:
         """Raise InputError where `by` may not answer a request for a model that `trained_by` trained."""
         if not any(fnmatchcase(by, pattern) for pattern in self.approvers):
@@ -37,7 +41,7 @@ class Rules:
                     hint="the environment file says who may",
                 )
             )
-        if self.four_eyes and by == (trained_by or by):
+        if self.four_eyes and not two_people(by, trained_by):
             raise InputError(
                 Problem(
                     f"{self.market} asks for four eyes: whoever trained a model may not answer for it",
@@ -46,3 +50,8 @@ class Rules:
                     allowed="another approver",
                 )
             )
+
+
+def two_people(by: str, trained_by: str) -> bool:
+    """Return whether whoever answers is known not to be whoever trained; empty where that is not recorded."""
+    return trained_by not in ("", by)

@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.filename is None or not {"-v", "--verbose"}.isdisjoint(words):
             raise
-        output.failure(f"{error.filename}: {error.strerror}; nothing of it was written or read (-v shows where)")
+        output.failure(f"{error.filename}: {error.strerror} (-v shows where)")
         sys.exit(1)
     except Exception as error:
         if not {"-v", "--verbose"}.isdisjoint(words):

@@ -19,11 +19,20 @@ which = click.argument("request", required=False, default="")
 
 def waiting(log: AuditLog, request: str, at: str) -> str:
     """Return the id of the request that is meant: the named one, else the only one that waits."""
-    from ..approval import pending
+    from ..approval import answer_of, pending
 
     if request:
         return request
     open_requests = [entry.subject for entry in pending(log, at)]
+    last = next(reversed(list(log.entries("approval_request"))), None)
+    if not open_requests and last is not None and answer_of(log, last.subject) is None:
+        raise InputError(
+            Problem(
+                f"{last.subject} expired without an answer, and nothing else waits",
+                found=f"it was open until {last.body['expires_at']}",
+                hint=f"jackpot run {log.market} asks anew where the challenger still passes its gates",
+            )
+        )
     if len(open_requests) != 1:
         raise InputError(
             Problem(

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from ..audit.log import Kind
+from ..audit.log import UNKNOWN_KEY, Kind
 from . import options
 from .output import Output, table
 
@@ -64,34 +64,73 @@ def show(
 
 @command.command("verify")
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
-@click.option("--files", is_flag=True, help="Check the files of every recommendation too, against their hashes.")
+@click.option("--files", is_flag=True, help="Check the store too: all that records name, and all that lacks a record.")
+@click.option(
+    "--expect", "expected", multiple=True, metavar="COUNT:HASH", help="A record noted down earlier that must be there."
+)
 @options.environment
 @options.as_json
-def verify(markets: tuple[str, ...], files: bool, environment: str, as_json: bool) -> int:
-    """Find every changed, removed, reordered or cut-off record of MARKET; without MARKET, of every market."""
+def verify(markets: tuple[str, ...], files: bool, expected: tuple[str, ...], environment: str, as_json: bool) -> int:
+    """Find every changed, removed or reordered record of MARKET; without MARKET, of every market.
+
+    Note the printed COUNT:HASH down, away from the stores: with --expect it shows a log whose end was cut off in both.
+    """
     from ..adapters.places import open_places
+    from ..audit import Fault, Mark
+    from ..audit.files import file_faults, unnamed_versions
+    from ..errors import InputError, JackpotError, Problem
     from ..market.loading import known_markets, load_market
 
     output = Output(as_json)
+    if expected and len(markets) != 1:
+        raise InputError(Problem("--expect is about one market: name it", field="--expect"))
+    marks = [Mark.parse(each) for each in expected]
     places = open_places(environment)
-    found = []
+    found: list[dict[str, Any]] = []
+    strange_key = False
     for name in [load_market(each).market.market for each in markets] or known_markets():
         log = places.audit(name)
-        faults = [{"number": fault.number, "what": fault.what} for fault in log.verify()]
-        if files and not faults:
-            faults = _file_faults(log, places.store)
-        count = len(log.contents()[0])
-        found.append({"market": name, "records": count, "faults": faults})
-        state = f"[red]damaged at record {faults[0]['number']}[/]" if faults else "[green]whole[/]"
+        examined = log.examine(marks)
+        faults, unnamed = examined.faults, []
+        damaged = bool(faults)
+        strange_key |= bool(faults) and faults[0].what.endswith(UNKNOWN_KEY)
+        if files and not damaged:
+            try:
+                faults, unnamed = file_faults(log, places.store), unnamed_versions(log, places.store)
+            except JackpotError as error:
+                faults = [Fault(0, str(error))]
+        last = str(examined.last) if examined.last else None
+        told = {"market": name, "records": examined.last.count if examined.last else 0, "last": last}
+        found.append({**told, "faults": [vars(fault) for fault in faults], "log_damaged": damaged})
+        if files:
+            found[-1]["unnamed"] = unnamed
         if not as_json:
-            output.results.print(f"{state}  [bold]{name}[/]  {count} records")
+            state = "[green]whole[/]"
+            if faults:
+                state = (
+                    f"[red]damaged at record {faults[0].number}[/]" if damaged else "[red]whole, its files are not[/]"
+                )
+            output.results.print(
+                f"{state}  [bold]{name}[/]  {told['records']} records{f', last {last}' if last else ''}"
+            )
             for fault in faults:
-                output.say(f"  record {fault['number']}: {fault['what']}")
+                output.say(f"  record {fault.number}: {fault.what}")
+            for folder in unnamed:
+                output.say(f"  no record names {folder}: registered without being asked for, or its records cut off")
     if as_json:
         output.json(found)
     bad = [each for each in found if each["faults"]]
-    if bad:
+    if strange_key:
+        path = places.root / places.environment.audit.key
+        output.next_step(f"put the key that signed the log back into {path}, former keys a line each below the current")
+    elif any(each["log_damaged"] for each in bad):
         output.next_step("restore the log from its bucket's versions or a back-up; nothing is added to it until then")
+    elif bad:
+        output.next_step(
+            "restore these files from their bucket's versions or a back-up; what has no record: see docs/audit.md"
+        )
+    else:
+        output.next_step("note the last records down away from the stores, for --expect COUNT:HASH")
     return 1 if bad else 0
 
 
@@ -142,16 +181,3 @@ def _period(first: str, last: str) -> tuple[dt.date, dt.date]:
     if end < begin:
         raise InputError(Problem("the period ends before it begins", found=f"{begin} to {end}"))
     return begin, end
-
-
-def _file_faults(log: Any, store: Any) -> list[dict[str, Any]]:
-    from ..audit.export import recommendation_files
-    from ..errors import JackpotError
-
-    faults = []
-    for entry in log.entries("recommendation"):
-        try:
-            recommendation_files(entry, store)
-        except JackpotError as error:
-            faults.append({"number": entry.number, "what": str(error)})
-    return faults

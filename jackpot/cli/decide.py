@@ -28,12 +28,12 @@ def command(
     from ..errors import InputError, Problem
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
-    from ..outcomes import decide, waits_for_second
+    from ..outcomes import decide, in_words, waits_for_second
 
     output = Output(as_json)
-    day = resolve_as_of(date)
+    day = resolve_as_of(date, field="draw date") if date.strip() else None
     if not isinstance(day, dt.date):
-        raise InputError(Problem("which draw?", field="date", allowed="YYYY-MM-DD"))
+        raise InputError(Problem("which draw?", field="draw date", allowed="YYYY-MM-DD"))
     loaded = load_market(market).market
     places = open_places(environment)
     log = places.audit(loaded.market)
@@ -49,7 +49,7 @@ def command(
     )
     if as_json:
         output.json({"number": entry.number, "at": entry.at, "by": entry.by, **entry.body})
-    kind = "overrides the recommendation" if entry.body["override"] else "as recommended"
+    kind = in_words(loaded, entry)
     output.say(f"{jackpot:,.12g} for {day}, {kind}: decided by {entry.by} at {entry.at} (record {entry.number})")
     if waits_for_second(log, loaded, entry):
         output.say(f"{loaded.market} asks for four eyes: it waits until somebody else records the same")

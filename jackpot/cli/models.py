@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ name_option = click.option("--name", default="", help="The model's name in the r
 
 @click.group("models")
 def command() -> None:
-    """List, show and compare a market's registered models, and roll back. Every command takes --json."""
+    """List, show and compare a market's registered models, restore them, roll back. Every command takes --json."""
 
 
 command.add_command(rollback)
@@ -39,6 +39,8 @@ class Opened:
     name: str
     notes: list[VersionNote]
     stand: Standings
+    lost: tuple[str, ...]
+    """What the audit log or the store has, and the registry has not."""
 
     def load(self, version: str) -> RegisteredModel:
         """Return a version with its files."""
@@ -49,7 +51,9 @@ class Opened:
         note = next((note for note in self.notes if note.version == version), None)
         if note is None:
             known = ", ".join(note.version for note in self.notes) or "none is registered"
-            raise InputError(Problem(f"{self.name} has no such version", found=version, allowed=known))
+            lost = f"the registry has lost {', '.join(self.lost)}: jackpot models restore puts them back"
+            hint = lost if self.lost else ""
+            raise InputError(Problem(f"{self.name} has no such version", found=version, allowed=known, hint=hint))
         places = self.places
         return load_version(self.name, Version(version, note.sha256), places.store, places.registry)
 
@@ -77,7 +81,10 @@ def list_versions(market: str, name: str, environment: str, as_json: bool) -> in
             row["commit"][:12],
         )
     output.results.print(shown)
-    if len(rows) > 1:
+    if opened.lost:
+        output.say(f"the registry has lost {', '.join(opened.lost)}")
+        output.next_step(f"jackpot models restore {market}")
+    elif len(rows) > 1:
         output.next_step(f"jackpot models compare {market} {rows[-2]['version']} {rows[-1]['version']}")
     elif not rows:
         output.next_step(f"jackpot run {market}")
@@ -163,6 +170,43 @@ def compare(
     return 0
 
 
+@command.command("restore")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@options.environment
+@options.as_json
+def restore(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
+    """Register again what the registry has lost of MARKET, or of every market, and set its aliases.
+
+    Files and tags come from the store; which version is which, and champion, from the audit log. Versions keep their
+    names. Weekly runs, promotions and rollbacks do the same by themselves. Exits 1 where a version is lost for good.
+    """
+    from ..adapters.clock import now
+    from ..adapters.identity import caller
+    from ..adapters.places import open_places
+    from ..market.loading import known_markets, load_market
+    from ..promotion.restore import model_names
+
+    output, places = Output(as_json), open_places(environment)
+    by = caller(places.environment.approval)
+    found = []
+    for name in markets or known_markets():
+        market = load_market(name).market.market
+        for model_name in model_names(market, places.audit(market)):
+            promoter = places.promoter(market, model_name, by, now())
+            with output.working(f"comparing {model_name} with the store"):
+                done = promoter.restore()
+                promoter.settle()
+            if done is not None:
+                found.append({"market": market, **asdict(done)})
+    failed = [each for each in found if each["failed"]]
+    if as_json:
+        output.json(found)
+    if not found:
+        output.say("the registry has every version that the audit log and the store have")
+    output.next_step(f"jackpot models list {found[0]['market'] if found else 'MARKET'}")
+    return 1 if failed else 0
+
+
 def _year(output: Output, opened: Opened, market: str, one: str, other: str) -> int:
     from ..report.money import Money
     from ..steps.beside import versions_beside, year_key
@@ -192,13 +236,15 @@ def _open(market: str, name: str, environment: str) -> Opened:
     from ..adapters.places import open_places
     from ..market.loading import load_market
     from ..promotion import model_name_of, standings
+    from ..promotion.restore import lost_versions
 
     places, loaded = open_places(environment), load_market(market).market
     log = places.audit(loaded.market)
     model_name = name or model_name_of(loaded.market, log)
     notes = places.registry.versions(model_name)
+    lost = tuple(version.version for version in lost_versions(log, model_name, places.store, notes))
     stand = standings(log, model_name)
-    return Opened(places, loaded.title, loaded.currency, loaded.currency_decimals, model_name, notes, stand)
+    return Opened(places, loaded.title, loaded.currency, loaded.currency_decimals, model_name, notes, stand, lost)
 
 
 def _stands(opened: Opened, note: VersionNote) -> list[str]:

@@ -66,7 +66,7 @@ def command(markets: tuple[str, ...], history: str, draws: bool, environment: st
             for row in each.draws:
                 figures = (row.recommended, row.decided, row.announced)
                 rows.add_row(
-                    row.draw_date + (" override" if row.override else ""),
+                    ", ".join((row.draw_date, *row.remarks)),
                     *("-" if figure is None else f"{figure:,.0f}" for figure in figures),
                     _percent(row.error_pct, 1),
                     "-" if row.sales is None else f"{row.sales:,.0f}",

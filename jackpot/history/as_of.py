@@ -9,7 +9,7 @@ from ..errors import InputError, Problem
 from ..strict_yaml.section import FIRST_DATE, LAST_DATE
 
 
-def resolve_as_of(text: str, last_draw: dt.date | None = None) -> dt.date | None:
+def resolve_as_of(text: str, last_draw: dt.date | None = None, *, field: str = "as_of") -> dt.date | None:
     """Return the date in `text`; where it is empty, the day after `last_draw` (None where that is not known yet).
 
     Raises InputError where the text is no ISO date.
@@ -28,8 +28,8 @@ def resolve_as_of(text: str, last_draw: dt.date | None = None) -> dt.date | None
     except ValueError:
         problem = Problem(
             "is no date",
-            field="as_of",
+            field=field,
             found=repr(text),
-            allowed="YYYY-MM-DD between 1900 and 2200, e.g. 2026-01-31, or nothing",
+            allowed="YYYY-MM-DD between 1900 and 2200, e.g. 2026-01-31" + (", or nothing" if field == "as_of" else ""),
         )
         raise InputError(problem) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
@@ -12,6 +13,8 @@ from ..market.calendar import next_draw_date
 from ..market.schema import Market
 
 LONGEST_REASON: Final = 2000
+SMALLEST_MONEY: Final = 0.005
+"""Half a hundredth of the currency: sums nearer to each other are the same."""
 
 
 def decide(
@@ -27,21 +30,22 @@ def decide(
 ) -> Entry:
     """Record the jackpot decided for a draw; return the record, or the one in force that says the same.
 
-    A jackpot other than the latest recommended, or without a recommendation, is an override and needs a reason. Raises
-    InputError where the day has no draw, the jackpot cannot be announced or the reason is missing, and JackpotError
-    where another decision is in force and `supersede` is not asked for.
+    A jackpot other than the latest recommended is an override; it needs a reason, and so does one without a
+    recommendation. Raises InputError where the day has no draw, the jackpot cannot be announced or the reason is
+    missing, and JackpotError where another decision is in force and `supersede` is not asked for.
 
     Where the market asks for four eyes, a decision waits until another person records the same: that confirms it.
     """
-    _check(market, draw_date, jackpot, reason)
     day = draw_date.isoformat()
     recommended = recommended_for(log, day)
     figure = recommended.body["jackpot"] if recommended is not None else None
-    override = figure != jackpot
-    if override and not reason.strip():
+    _check(market, draw_date, jackpot, reason, on_step=figure != jackpot)
+    if figure != jackpot and not reason.strip():
         raise InputError(
             Problem(
-                "a jackpot other than the recommended needs a reason",
+                "a jackpot other than the recommended needs a reason"
+                if recommended is not None
+                else "there was no recommendation for this draw, so the jackpot needs a reason",
                 field="reason",
                 found=f"{jackpot:,.12g}",
                 allowed=f"{figure:,.12g} without one" if isinstance(figure, int | float) else "a reason",
@@ -65,7 +69,7 @@ def decide(
             "reason": reason.strip(),
             "recommended": figure,
             "recommendation": recommended.subject.rpartition("/")[2] if recommended is not None else None,
-            "override": override,
+            "override": recommended is not None and figure != jackpot,
             "supersedes": earlier[-1].number if earlier else None,
         }
         # The subject counts the decisions: of two that supersede the same one, one wins and the other looks anew.
@@ -80,6 +84,21 @@ def decision_for(log: AuditLog, draw_date: str) -> Entry | None:
     return next(reversed([entry for entry in log.entries("decision") if entry.body["draw_date"] == draw_date]), None)
 
 
+def is_late(market: Market, decision: Entry) -> bool:
+    """Return whether a decision was recorded after the draw's day, in the market's time zone."""
+    told = dt.datetime.fromisoformat(decision.at).astimezone(ZoneInfo(market.calendar.time_zone))
+    return told.date() > dt.date.fromisoformat(str(decision.body["draw_date"]))
+
+
+def in_words(market: Market, decision: Entry) -> str:
+    """Return how a decision stands to the recommendation, and whether it came late."""
+    if decision.body["recommendation"] is None:
+        said = "there was no recommendation"
+    else:
+        said = "overrides the recommendation" if decision.body["override"] else "as recommended"
+    return f"{said}; late: recorded after the draw's day, it does not count" if is_late(market, decision) else said
+
+
 def waits_for_second(log: AuditLog, market: Market, decision: Entry) -> bool:
     """Return whether the market asks for four eyes and nobody else has recorded the same decision yet."""
     return market.governance.four_eyes and log.find("decision_confirmation", decision.subject) is None
@@ -91,7 +110,7 @@ def recommended_for(log: AuditLog, draw_date: str) -> Entry | None:
     return next(reversed(found), None)
 
 
-def _check(market: Market, draw_date: dt.date, jackpot: float, reason: str) -> None:
+def _check(market: Market, draw_date: dt.date, jackpot: float, reason: str, *, on_step: bool) -> None:
     problems = []
     following = next_draw_date(market, draw_date)
     if following != draw_date:
@@ -109,6 +128,19 @@ def _check(market: Market, draw_date: dt.date, jackpot: float, reason: str) -> N
                 hint="money is in units of the currency, not in millions" if jackpot < low else "",
             )
         )
+    elif on_step and jackpot != market.jackpot.cap:
+        steps = (jackpot - low) / market.jackpot.step
+        if abs(steps - round(steps)) * market.jackpot.step > SMALLEST_MONEY:
+            below = low + math.floor(steps) * market.jackpot.step
+            problems.append(
+                Problem(
+                    f"{market.market} announces jackpots in steps of {market.jackpot.step:,.12g}",
+                    field="jackpot",
+                    found=f"{jackpot:,.12g}",
+                    allowed=f"{below:,.12g} or {min(below + market.jackpot.step, high):,.12g}",
+                    hint="another step is jackpot.step of the market file",
+                )
+            )
     if len(reason) > LONGEST_REASON:
         problems.append(Problem(f"the reason is longer than {LONGEST_REASON} characters", field="reason"))
     if problems:

@@ -15,6 +15,7 @@ from ..audit import AuditLog, Entry
 from ..market.schema import Market
 from ..records import Recommendation, Record
 from ..store import Store
+from .decisions import is_late
 
 
 class DrawOutcome(Record):
@@ -26,12 +27,14 @@ class DrawOutcome(Record):
     decided: float | None
     override: bool
     late: bool
-    """Whether the decision was recorded after the draw's day."""
+    """Whether the decision was recorded after the draw's day, in the market's time zone."""
     supersessions: int
     announced: float | None
     """From the history; None where the draw is not in it yet."""
+    announced_otherwise: bool
+    """Whether another jackpot was announced than was decided."""
     adopted: bool | None
-    """Whether the decided jackpot, or the announced where none was decided, is the recommended one."""
+    """Whether the jackpot decided in time, or the announced where none was, is the recommended one."""
     forecast: float | None
     """Expected sales at the announced jackpot."""
     sales: float | None
@@ -49,6 +52,12 @@ class DrawOutcome(Record):
     gain_over_seed_rule: float | None
     value_realised: float | None
     """Sales less the prizes really paid and costs; None where the history does not say what was paid."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a list says of a draw beside its figures."""
+        said = {"override": self.override, "decided late": self.late, "announced otherwise": self.announced_otherwise}
+        return tuple(remark for remark, holds in said.items() if holds)
 
 
 class Month(Record):
@@ -109,7 +118,7 @@ def outcomes(
     decided = _by_draw(log.entries("decision"))
     happened = {str(row.draw_date)[:10]: _happened(market, row) for row in draws.itertuples()}
     rows = tuple(
-        _outcome(day, recommended.get(day, []), decided.get(day, []), happened.get(day, _Happened()), store)
+        _outcome(market, day, recommended.get(day, []), decided.get(day, []), happened.get(day, _Happened()), store)
         for day in sorted({*recommended, *decided})
         if since <= dt.date.fromisoformat(day) < before
     )
@@ -126,7 +135,9 @@ def _by_draw(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     return found
 
 
-def _outcome(day: str, asked: list[Entry], said: list[Entry], happened: _Happened, store: Store) -> DrawOutcome:
+def _outcome(
+    market: Market, day: str, asked: list[Entry], said: list[Entry], happened: _Happened, store: Store
+) -> DrawOutcome:
     decision = said[-1] if said else None
     # A recommendation made after the decision did not lead to it.
     entry = next((e for e in reversed(asked) if decision is None or e.number < decision.number), None)
@@ -136,6 +147,8 @@ def _outcome(day: str, asked: list[Entry], said: list[Entry], happened: _Happene
         curve = pd.read_csv(io.BytesIO(store.read(f"{entry.body['prefix']}/curve.csv")))
     advised = record.jackpot if record is not None else None
     chosen = float(str(decision.body["jackpot"])) if decision is not None else happened.announced
+    timely = next((each for each in reversed(said) if not is_late(market, each)), None)
+    followed = float(str(timely.body["jackpot"])) if timely is not None else happened.announced
     forecast = _at(curve, "expected_sales", happened.announced)
     low, high = (_at(curve, column, happened.announced) for column in ("sales_low_90", "sales_high_90"))
     sales = happened.sales
@@ -144,11 +157,13 @@ def _outcome(day: str, asked: list[Entry], said: list[Entry], happened: _Happene
         status=record.status if record is not None else "none",
         recommended=advised,
         decided=chosen if decision is not None else None,
-        override=bool(decision.body["override"]) if decision is not None else False,
-        late=decision is not None and decision.at[:10] > day,
+        # Records of an earlier release call it an override, too, where there was no recommendation.
+        override=decision is not None and bool(decision.body["override"] and decision.body["recommendation"]),
+        late=decision is not None and is_late(market, decision),
         supersessions=max(len(said) - 1, 0),
         announced=happened.announced,
-        adopted=None if chosen is None or advised is None else chosen == advised,
+        announced_otherwise=decision is not None and happened.announced not in (None, chosen),
+        adopted=None if followed is None or advised is None else followed == advised,
         forecast=forecast,
         sales=sales,
         error_pct=100 * (sales / forecast - 1) if sales is not None and forecast else None,

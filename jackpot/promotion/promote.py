@@ -6,15 +6,17 @@ the promotion decides; traffic and aliases are derived from it by `settle`, whic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..approval import approved
+from ..approval import approved, two_people
 from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
 from ..ports import Deployer, RegisteredModel, Registry, Target
 from ..records import Gates
 from ..store import Store
+from .restore import Restored, restore_versions
 from .turns import PROMOTED, Standings, Version, claim, end, give_up, standings
 from .versions import GATES, file_hashes, load_version, version_prefix
 
@@ -34,6 +36,8 @@ class Promoter:
     deployer: Deployer
     by: str
     at: str
+    say: Callable[[str], None] = lambda text: None
+    """Told what was put right on the way."""
 
     def promote(self, version: str) -> Version:
         """Promote an approved version: `begin`, `deploy` and `finish`. Repeating it is harmless.
@@ -46,20 +50,23 @@ class Promoter:
         return self.finish(known)
 
     def begin(self, version: str) -> Version:
-        """Check gates and approval of a version and claim the turn; the champion itself has nothing left to check."""
+        """Check gates and approval of a version and claim the turn; the champion itself has but to be loaded."""
+        self.restore()
         note = next((note for note in self.registry.versions(self.model_name) if note.version == version), None)
         if note is None:
             raise InputError(
                 Problem(
                     f"{self.model_name} has no such version",
                     found=version,
-                    hint=f"see: jackpot models list {self.market}",
+                    hint=f"see: jackpot models list {self.market}; what a registry has lost is put back by: jackpot "
+                    f"models restore {self.market}",
                 )
             )
         known = Version(version, note.sha256)
         while True:
             stand = standings(self.log, self.model_name)
             if stand.champion == known:
+                self._load_champion(stand, known)
                 return known
             try:
                 self._check(known, stand.champion)
@@ -93,8 +100,8 @@ class Promoter:
             self._own_claim(version, stand.claim)
             if self.deployer.served(self.market) != version.sha256:
                 raise JackpotError(f"{self.market} does not serve {version.version}: promote it again")
-            request = self._approval(version)
-            body = {"outcome": PROMOTED, "request": request.subject, "approval": request.number}
+            asked, given = self._approval(version)
+            body = {"outcome": PROMOTED, "request": asked.subject, "approval": given.number}
             entry = end(self.log, "promotion", self.model_name, stand.turn, version, body, by=self.by, at=self.at)
             self._must_be(entry, version)
         self.settle()
@@ -112,11 +119,20 @@ class Promoter:
     def rollback(self, reason: str) -> Version:
         """Return to the champion before the current one, at once; a promotion under way is over. Return that version.
 
-        Raises InputError where there is none before.
+        Repeated after an interruption it finishes what was begun, and goes no further back. Raises InputError where
+        there is none before.
         """
         stand = standings(self.log, self.model_name)
+        if stand.champion is not None and self._half_rolled_back(stand, stand.champion):
+            self.settle()
+            return stand.champion
         if stand.previous is None or stand.champion is None:
-            raise InputError(Problem(f"{self.model_name} has no earlier champion to return to"))
+            raise InputError(
+                Problem(
+                    f"{self.model_name} has no earlier champion to return to",
+                    found=f"{stand.champion.version} is champion" if stand.champion else "no champion",
+                )
+            )
         body = {"from": stand.champion.body, "reason": reason}
         entry = end(self.log, "rollback", self.model_name, stand.turn, stand.previous, body, by=self.by, at=self.at)
         if entry.kind == "promotion":
@@ -139,25 +155,57 @@ class Promoter:
             if standings(self.log, self.model_name) == stand:
                 return
 
+    def restore(self) -> Restored | None:
+        """Register again what the registry has lost, from the store; return what was done, None: nothing was lost."""
+        done = restore_versions(self.log, self.model_name, self.store, self.registry)
+        if done is not None:
+            self.say(str(done))
+        return done
+
     def _follow(self, stand: Standings, champion: Version) -> None:
         if stand.claim is None and self.deployer.served(self.market) != champion.sha256:
             self.deployer.serve(self.market, self._target(champion))
-        previous = stand.previous.version if stand.previous else None
-        aliases: dict[str, str | None] = {"previous": previous, "champion": champion.version}
-        notes = self.registry.versions(self.model_name)
-        if any(note.version == champion.version and "challenger" in note.aliases for note in notes):
+        self.restore()
+        aliases, held = _aliases(stand, champion), self._held()
+        if held.get("challenger") == champion.version:
             aliases["challenger"] = None
         self.registry.set_aliases(self.model_name, aliases)
 
+    def _half_rolled_back(self, stand: Standings, champion: Version) -> bool:
+        """Return whether the last change is a rollback that traffic or aliases have not followed yet."""
+        if stand.since is None or stand.since.kind != "rollback" or stand.claim is not None:
+            return False
+        if self.deployer.served(self.market) != champion.sha256:
+            return True
+        held = self._held()
+        return any(held.get(alias) != version for alias, version in _aliases(stand, champion).items())
+
+    def _held(self) -> dict[str, str]:
+        notes = self.registry.versions(self.model_name)
+        return {alias: note.version for note in notes for alias in note.aliases}
+
+    def _load_champion(self, stand: Standings, champion: Version) -> None:
+        try:
+            self._load(champion)
+        except JackpotError as error:
+            way_out = f"; jackpot rollback {self.market} returns to {stand.previous.version}" if stand.previous else ""
+            raise JackpotError(
+                f"{champion.version} of {self.model_name} is champion, but cannot be loaded: {error}{way_out}"
+            ) from error
+
     def _check(self, version: Version, champion: Version | None) -> None:
-        entry = self._approval(version)
-        asked = self.log.find("approval_request", entry.subject)
+        asked, given = self._approval(version)
         loaded = self._load(version)
         gates = Gates.model_validate_json(loaded.files[GATES])
-        evidence = asked.body["evidence"] if asked is not None else None
+        evidence = asked.body["evidence"]
         hashes = evidence.get("files") if isinstance(evidence, dict) else None
         if hashes != dict(file_hashes(loaded.files)):
-            raise JackpotError(f"the files of {version.version} are not those that were approved in {entry.subject}")
+            raise JackpotError(f"the files of {version.version} are not those that were approved in {asked.subject}")
+        if _four_eyes(asked, loaded) and not two_people(given.by, str(asked.body["trained_by"])):
+            raise JackpotError(
+                f"{asked.subject} asks for four eyes, and {given.by}, who approved it, is not known to be another than "
+                "whoever trained the model"
+            )
         if not gates.passed or gates.model_sha256 != version.sha256:
             raise JackpotError(f"{version.version} did not pass its gates: {gates.summary}")
         against = gates.champion.model_sha256 if gates.champion else None
@@ -167,16 +215,20 @@ class Promoter:
                 f"({champion.version if champion else 'there is none'}): the next weekly run compares anew"
             )
 
-    def _approval(self, version: Version) -> Entry:
+    def _approval(self, version: Version) -> tuple[Entry, Entry]:
+        """Return the last request about a version, and its approval; raise JackpotError where none holds."""
+        asked = self._requests(version)
+        if not asked:
+            raise JackpotError(f"nobody was asked to approve {version.version} of {self.model_name}")
+        return asked[-1], approved(self.log, asked[-1].subject, version.sha256, self.at)
+
+    def _requests(self, version: Version) -> list[Entry]:
         first = f"{self.model_name}/{version.version}/{version.sha256[:16]}"
-        asked = [
-            entry.subject
+        return [
+            entry
             for entry in self.log.entries("approval_request")
             if entry.subject == first or entry.subject.startswith(f"{first}/")
         ]
-        if not asked:
-            raise JackpotError(f"nobody was asked to approve {version.version} of {self.model_name}")
-        return approved(self.log, asked[-1], version.sha256, self.at)
 
     def _own_claim(self, version: Version, entry: Entry | None) -> None:
         if entry is None or Version.of(entry.body) != version:
@@ -194,9 +246,28 @@ class Promoter:
         self.settle()
 
     def _load(self, version: Version) -> RegisteredModel:
-        return load_version(self.model_name, version, self.store, self.registry)
+        """Return a version's files, put right in the store where they were damaged there."""
+        evidence = next((entry.body["evidence"] for entry in reversed(self._requests(version))), None)
+        approved_files = evidence.get("files") if isinstance(evidence, dict) else None
+        hashes = (
+            {name: str(told) for name, told in approved_files.items()} if isinstance(approved_files, dict) else None
+        )
+        return load_version(self.model_name, version, self.store, self.registry, hashes, self.say)
 
     def _target(self, version: Version) -> Target:
         loaded = self._load(version)
         prefix = version_prefix(self.model_name, version)
         return Target(self.market, self.model_name, version.version, version.sha256, prefix, loaded.files)
+
+
+def _aliases(stand: Standings, champion: Version) -> dict[str, str | None]:
+    return {"previous": stand.previous.version if stand.previous else None, "champion": champion.version}
+
+
+def _four_eyes(asked: Entry, version: RegisteredModel) -> bool:
+    if "four_eyes" in asked.body:
+        return bool(asked.body["four_eyes"])
+    # Requests of an earlier release do not say; the market file that the model was trained by does.
+    from ..market.loading import parse_market
+
+    return parse_market(version.files["market.yaml"], "market.yaml").governance.four_eyes

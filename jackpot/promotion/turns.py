@@ -57,6 +57,8 @@ class Standings:
     turn: int
     claim: Entry | None
     """Of that turn, where it has begun."""
+    since: Entry | None
+    """The record that made the champion what it is: a promotion or a rollback."""
 
     @property
     def champion(self) -> Version | None:
@@ -73,7 +75,7 @@ def standings(log: AuditLog, model_name: str, until: str | None = None) -> Stand
     """Return where a model name stands now, or stood at a moment (ISO 8601 with offset)."""
     limit = dt.datetime.fromisoformat(until) if until else None
     champions: list[Version] = []
-    turn, claims = 1, {}
+    turn, claims, since = 1, {}, None
     for entry in log.entries("claim", "promotion", "rollback"):
         if limit is not None and dt.datetime.fromisoformat(entry.at) > limit:
             continue
@@ -82,10 +84,12 @@ def standings(log: AuditLog, model_name: str, until: str | None = None) -> Stand
         elif entry.subject == _subject(model_name, turn):
             if entry.kind == "rollback":
                 champions.pop()
+                since = entry
             elif entry.body["outcome"] == PROMOTED:
                 champions.append(Version.of(entry.body))
+                since = entry
             turn += 1
-    return Standings(tuple(champions), turn, claims.get(_subject(model_name, turn)))
+    return Standings(tuple(champions), turn, claims.get(_subject(model_name, turn)), since)
 
 
 def named_version(market: str, version: str, log: AuditLog) -> tuple[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..audit import AuditLog
-from ..canonical import sha256
+from ..canonical import json_bytes, sha256
 from ..demand.storage import ARRAYS, SCALARS, model_hash
 from ..errors import InputError, JackpotError
 from ..ports import Files, RegisteredModel, Registry
@@ -19,16 +19,29 @@ FILES: Final = (SCALARS, ARRAYS, "card.md", "evaluation.json", GATES, "market.ya
 """What a version is made of: the model's own files, and what it was fitted and judged on."""
 
 
+HASH_DIGITS: Final = 16
+"""So many digits of a model's hash stand in keys."""
+
+
 def version_prefix(model_name: str, version: Version) -> str:
     """Return the key under which a version's files lie: immutable, named by number and hash."""
-    return f"models/{model_name}/{version.version}-{version.sha256[:16]}"
+    return f"models/{model_name}/{version.version}-{version.sha256[:HASH_DIGITS]}"
 
 
-def keep_version(model_name: str, version: Version, files: Files, store: Store) -> str:
-    """Keep a version's files in the store and return their prefix."""
+def tags_key(model_name: str, version: Version) -> str:
+    """Return the key of the tags that a version was registered with: not among its files, which are approved."""
+    return f"models/{model_name}/tags/{version.version}-{version.sha256[:HASH_DIGITS]}.json"
+
+
+def keep_version(
+    model_name: str, version: Version, files: Files, store: Store, tags: Mapping[str, str] | None = None
+) -> str:
+    """Keep a version's files, and its tags, in the store and return the prefix of the files."""
     prefix = version_prefix(model_name, version)
     for name, data in files.items():
         store.put_new(f"{prefix}/{name}", data)
+    if tags is not None:
+        store.put_new(tags_key(model_name, version), json_bytes(tags))
     return prefix
 
 
@@ -41,27 +54,59 @@ def stored_files(prefix: str, store: Store) -> Files:
     return found
 
 
-def load_version(model_name: str, version: Version, store: Store, registry: Registry) -> RegisteredModel:
+def load_version(
+    model_name: str,
+    version: Version,
+    store: Store,
+    registry: Registry,
+    hashes: Mapping[str, str] | None = None,
+    mended: Callable[[str], None] | None = None,
+) -> RegisteredModel:
     """Return a version with its files, from the store, or the registry where they are not there or damaged.
 
-    Raises JackpotError where neither has the model of that hash.
+    `hashes` are those of an approval, of every file; without them the model's own says what is damaged. With `mended`
+    the registry's files are put in the place of a damaged copy in the store, and `mended` is told of it. Raises
+    JackpotError, with files and remedy, where neither has the model of that hash.
     """
     prefix = version_prefix(model_name, version)
     try:
         files = stored_files(prefix, store)
-        if model_hash(files) == version.sha256:
+        wrong = _damaged(files, version, hashes)
+        if not wrong:
             return RegisteredModel(version.version, version.sha256, _as_of(files), files)
-    except (MissingObjectError, ValueError):
-        pass
-    loaded = registry.load(model_name, version.version)
+    except MissingObjectError as error:
+        wrong = str(error).removeprefix(f"{store.uri(prefix)} ")
+    here = f"{store.uri(prefix)}: {wrong}"
     try:
-        found = model_hash(loaded.files)
-        as_of = _as_of(loaded.files)
-    except (InputError, KeyError, ValueError) as error:
-        raise JackpotError(f"{version.version} of {model_name} is damaged: {error}") from None
-    if found != version.sha256:
-        raise JackpotError(f"{version.version} of {model_name} is not what was registered: {found[:16]}...")
-    return RegisteredModel(version.version, found, as_of, loaded.files)
+        files = registry.load(model_name, version.version).files
+        there = _damaged(files, version, hashes)
+    except JackpotError as error:
+        there = str(error)
+    if there:
+        raise JackpotError(
+            f"the files of {version.version} of {model_name} are not those that were "
+            f"{'approved' if hashes else 'registered'} ({here}; in the registry: {there}): put a back-up of them in "
+            "either place, or let the next weekly run register another version"
+        )
+    if mended is not None:
+        for name, data in files.items():
+            store.replace(f"{prefix}/{name}", data)
+        mended(f"{here}: put right from the registry")
+    return RegisteredModel(version.version, version.sha256, _as_of(files), files)
+
+
+def _damaged(files: Files, version: Version, hashes: Mapping[str, str] | None) -> str:
+    """Return what is wrong with a version's files, or nothing."""
+    wrong = sorted(name for name, expected in (hashes or {}).items() if sha256(files.get(name, b"")) != expected)
+    try:
+        if not wrong and model_hash(files) != version.sha256:
+            wrong = [f"{SCALARS} or {ARRAYS}"]
+        _as_of(files)
+    except InputError as error:
+        return str(error)
+    except (KeyError, ValueError):
+        wrong = sorted({*wrong, GATES})
+    return f"{', '.join(wrong)} is damaged" if wrong else ""
 
 
 class ChampionLostError(JackpotError):

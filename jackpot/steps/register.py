@@ -50,8 +50,10 @@ def register(
         "python": code.python,
     }
     registry = promoter.registry
+    # In a registry that has lost its versions this one would get the number of another.
+    promoter.restore()
     version = Version(registry.register(name, logged, verdict.model_sha256, tags), verdict.model_sha256)
-    keep_version(name, version, registry.load(name, version.version).files, promoter.store)
+    keep_version(name, version, registry.load(name, version.version).files, promoter.store, tags)
     if bootstrap and promoter.bootstrap(version):
         return Registered(version, champion=True)
     registry.set_aliases(name, {"challenger": version.version})
@@ -82,6 +84,7 @@ def request_approval(version: Version, promoter: Promoter, trained_by: str, gove
         model_sha256=version.sha256,
         evidence=evidence_of(files),
         trained_by=trained_by,
+        four_eyes=governance.four_eyes,
         at=promoter.at,
         expires_at=expires.isoformat(),
     )

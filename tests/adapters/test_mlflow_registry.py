@@ -10,6 +10,7 @@ import pytest
 
 from jackpot.adapters.mlflow_registry import MlflowRegistry
 from jackpot.errors import InputError, JackpotError
+from jackpot.ports import RegistryLostError, RegistryUnreachableError
 
 pytestmark = pytest.mark.xdist_group("mlflow")
 
@@ -108,6 +109,51 @@ def test_a_champion_whose_files_are_gone_is_an_error_and_not_a_missing_champion(
         registry.champion("gone")
     with pytest.raises(JackpotError, match="v1 of gone cannot be loaded"):
         registry.load("gone", "v1")
+
+
+def refill(registry: MlflowRegistry, name: str, version: str, sha256: str) -> None:
+    files = {"model.json": sha256.encode(), "evaluation.json": b"{}", "card.md": b"# Card"}
+    registry.restore(name, version, sha256, files, {"as_of": "2026-01-01", "gates": "x", "commit": "c0ffee"})
+
+
+def test_a_lost_version_returns_under_its_number_and_the_next_model_gets_none_that_was_used(
+    registry: MlflowRegistry,
+) -> None:
+    refill(registry, "refilled", "v1", A)
+    refill(registry, "refilled", "v3", C)
+    assert [(note.version, note.sha256) for note in registry.versions("refilled")] == [("v1", A), ("v3", C)]
+    (_, third) = registry.versions("refilled")
+    assert third.tags == {"sha256": C, "as_of": "2026-01-01", "gates": "x", "commit": "c0ffee"}
+    assert registry.load("refilled", "v3").files["model.json"] == C.encode()
+    assert register(registry, "refilled", C, gates="x") == "v3"
+    assert register(registry, "refilled", B, gates="x") == "v4"
+
+
+def test_a_version_whose_number_is_taken_keeps_its_name_by_a_tag(registry: MlflowRegistry) -> None:
+    for each in (A, B):
+        register(registry, "deleted", each, gates="x")
+    registry._client.delete_model_version("deleted", "1")
+    with pytest.raises(RegistryLostError, match=r"has lost v1 of deleted.*jackpot models restore"):
+        registry.set_aliases("deleted", {"champion": "v2", "previous": "v1"})
+    for _ in range(2):
+        refill(registry, "deleted", "v1", A)
+    assert [(note.version, note.sha256) for note in registry.versions("deleted")] == [("v1", A), ("v2", B)]
+    registry.set_aliases("deleted", {"champion": "v1", "previous": "v2"})
+    champion = registry.champion("deleted")
+    assert champion is not None
+    assert (champion.version, champion.sha256) == ("v1", A)
+    assert [note.aliases for note in registry.versions("deleted")] == [("champion",), ("previous",)]
+    assert register(registry, "deleted", A, gates="x") == "v1"
+    assert register(registry, "deleted", C, gates="x") == "v5"
+
+
+def test_what_mlflow_refuses_is_an_error_that_a_week_can_go_on_without(registry: MlflowRegistry) -> None:
+    with pytest.raises(RegistryLostError, match="has lost v1 of unheard-of"):
+        registry.set_aliases("unheard-of", {"champion": "v1"})
+    experiment = registry._client.create_experiment("thrown-away")
+    registry._client.delete_experiment(experiment)
+    with pytest.raises(RegistryUnreachableError, match="MLflow answers"):
+        log(registry, "thrown-away", A)
 
 
 def test_processes_that_open_a_new_registry_at_once_all_can(tmp_path: Path) -> None:

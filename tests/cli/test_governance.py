@@ -45,8 +45,10 @@ def log_of(place: Place) -> AuditLog:
     return open_places(str(place.environment)).audit("england")
 
 
-def ask(place: Place, version: str = "v2", trained_by: str = "run:7") -> Entry:
-    now = dt.datetime.now(dt.UTC)
+def ask(
+    place: Place, version: str = "v2", trained_by: str = "run:7", four_eyes: bool = False, hours: float = 0
+) -> Entry:
+    now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
     return request(
         log_of(place),
         model_name="england",
@@ -54,6 +56,7 @@ def ask(place: Place, version: str = "v2", trained_by: str = "run:7") -> Entry:
         model_sha256="a" * 64,
         evidence={"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25},
         trained_by=trained_by,
+        four_eyes=four_eyes,
         at=(now - dt.timedelta(hours=1)).isoformat(),
         expires_at=(now + dt.timedelta(days=7)).isoformat(),
     )
@@ -113,6 +116,27 @@ def test_four_eyes_is_a_setting_of_the_market(place: Place) -> None:
     assert "four eyes" in refused.stderr
 
 
+def test_four_eyes_are_those_of_the_request_and_not_of_the_file_that_is_named(place: Place) -> None:
+    import pwd
+
+    asked = ask(place, trained_by=f"local:{pwd.getpwuid(os.getuid()).pw_name}", four_eyes=True)
+    for market in ("england", str(place.market())):
+        refused = jackpot(place, "approve", market, asked.subject, "--reason", "mine")
+        assert refused.returncode == 2
+        assert "four eyes" in refused.stderr
+    assert list(log_of(place).entries("approval_answer")) == []
+
+
+def test_a_request_that_expired_is_said_to_have_where_none_waits(place: Place) -> None:
+    asked = ask(place, hours=24 * 8)
+    refused = jackpot(place, "approve", "england", "--reason", "late", "--json")
+    assert refused.returncode == 2
+    (problem,) = told(refused)["problems"]
+    assert "expired" in problem["message"]
+    assert asked.subject in problem["message"]
+    assert "jackpot run england" in problem["hint"]
+
+
 def test_answers_of_processes_at_once_have_one_winner(place: Place) -> None:
     asked = ask(place)
     words = ["england", asked.subject, "--environment", str(place.environment), "--reason", "mine"]
@@ -138,9 +162,16 @@ def test_answers_of_processes_at_once_have_one_winner(place: Place) -> None:
 def test_a_damaged_log_is_named_and_takes_nothing_more(place: Place) -> None:
     for version in ("v2", "v3", "v4"):
         ask(place, version)
+    last = str(log_of(place).examine().last)
     assert told(jackpot(place, "audit", "verify", "england", "--json")) == [
-        {"market": "england", "records": 3, "faults": []}
+        {"market": "england", "records": 3, "last": last, "faults": [], "log_damaged": False}
     ]
+    assert last in jackpot(place, "audit", "verify", "england").stdout
+    assert jackpot(place, "audit", "verify", "england", "--expect", last).returncode == 0
+    other = jackpot(place, "audit", "verify", "england", "--expect", f"4:{last[2:]}")
+    assert (other.returncode, "it was noted down, and is gone" in other.stdout) == (1, True)
+    for words in (("england", "--expect", "3"), ("england", "uk_lotto", "--expect", last), ("--expect", last)):
+        assert jackpot(place, "audit", "verify", *words).returncode == 2
     shown = told(jackpot(place, "audit", "show", "england", "--number", "2", "--json"))
     assert [entry["subject"] for entry in shown] == ["england/v3/" + "a" * 16]
     (place.root / "audit" / "records" / "england" / "00000002.json").unlink()
@@ -152,6 +183,32 @@ def test_a_damaged_log_is_named_and_takes_nothing_more(place: Place) -> None:
         assert done.returncode == 1
         assert "record 2" in done.stderr
     assert jackpot(place, "audit", "show", "england", "--from", "2026-02-01", "--to", "2026-01-01").returncode == 2
+
+
+def test_a_lost_audit_key_is_named_and_no_other_is_made(place: Place) -> None:
+    key = place.root / "keys" / "audit"
+    assert jackpot(place, "audit", "verify", "england").returncode == 0
+    assert not key.exists()
+    ask(place)
+    kept = key.read_bytes()
+    key.unlink()
+    for words in (
+        ("audit", "verify", "england"),
+        ("audit", "verify", "uk_lotto"),
+        ("approvals",),
+        ("audit", "show", "england"),
+    ):
+        done = jackpot(place, *words)
+        assert done.returncode == 2
+        assert "key of the audit log is missing" in done.stderr
+        assert str(key) in done.stderr.replace("\n", "")
+        assert not key.exists()
+    key.write_bytes(b"o" * 32)
+    wrong = jackpot(place, "audit", "verify", "england")
+    assert wrong.returncode == 1
+    assert "put the key that signed the log back" in wrong.stdout
+    key.write_bytes(kept)
+    assert jackpot(place, "audit", "verify", "england").returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +235,15 @@ def test_a_recommendation_is_decided_on_replayed_and_exported(place: Place, week
     assert found["draws"][0]["sales"] > 0
     assert found["months"][0]["month"] == day[:7]
     assert "a round figure" not in jackpot(place, "outcomes", "--draws").stderr
+
+    assert jackpot(place, "audit", "verify", "england", "--files").returncode == 0
+    metadata = place.root / "store" / prefix / "metadata.json"
+    said = metadata.read_text()
+    metadata.write_text(said.replace(f'"seed": {json.loads(said)["seed"]}', '"seed": 1'))
+    forged = jackpot(place, "audit", "verify", "england", "--files", "--json")
+    assert forged.returncode == 1
+    assert told(forged)[0]["faults"][0]["what"].endswith("metadata.json was changed: seed")
+    metadata.write_text(said)
 
     replayed = jackpot(place, "replay", identity, "--json")
     assert (replayed.returncode, told(replayed)["verdict"]) == (0, "identical"), replayed.stdout

@@ -202,4 +202,6 @@ def test_a_place_that_cannot_be_written_to_is_named_and_no_defect(
     code, _, err = call(capsys, "run", "england", "--environment", str(tmp_path / "local.yaml"), "--out", str(tmp_path))
     assert code == 1
     assert str(tmp_path / "var") in err
+    assert "(-v shows where)" in err
+    assert "nothing of it was written" not in err
     assert "defect" not in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,21 @@ def test_a_challenger_is_promoted_once_it_is_approved_and_can_be_rolled_back(pla
     assert stands(place)["v1"] == ["champion"]
     assert json.loads(served.read_bytes())["version"] == "v1"
     assert call(place, "rollback", "england", "--reason", "again", code=2)["error"] == "bad input"
+
+    # An approval makes a champion once: after the rollback a person is asked anew.
+    for words in (("promote", "england", "v2"), ("approve", "england", request["request"], "--reason", "again")):
+        assert "was used" in call(place, *words, code=1)["message"]
+    assert stands(place)["v1"] == ["champion"]
+    call(place, "run", str(market), "--out", "out")
+    (anew,) = call(place, "approvals", "england")
+    assert anew["request"] == f"{request['request']}/2"
+    assert call(place, "approve", "england", "--reason", "it was the weather")["promotion"]["champion"] == "v2"
+    assert stands(place) == {"v1": ["previous"], "v2": ["champion"]}
+
+    # A champion that is lost is not said to be promoted.
+    for folder in (*(place.root / "store/models/england-synthetic").glob("v2-*"), place.root / "mlflow"):
+        shutil.rmtree(folder)
+    assert (
+        "v2 of england-synthetic is champion, but cannot be loaded"
+        in call(place, "promote", "england", "v2", code=1)["message"]
+    )

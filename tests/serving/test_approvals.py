@@ -145,6 +145,7 @@ def ask(places: Places, version: str = "v4", days: float = 7) -> Entry:
         model_sha256=MODEL,
         evidence={"gain_pct": 3.2, "version": version},
         trained_by="run:7",
+        four_eyes=False,
         at=at(min(days, 0) - 1),
         expires_at=at(days),
     )

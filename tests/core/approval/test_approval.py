@@ -34,6 +34,7 @@ def ask(log: AuditLog, **changes: Any) -> Entry:
         "model_sha256": MODEL,
         "evidence": {"gain_pct": 3.2},
         "trained_by": "bob",
+        "four_eyes": False,
         "at": ASKED,
         "expires_at": ENDS,
     }
@@ -102,6 +103,41 @@ def test_four_eyes_ask_who_trained(log: AuditLog) -> None:
         answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
     two = Rules("england", ("alice",), four_eyes=False)
     assert answer(log, asked.subject, "approved", "good", "alice", NOW, two).by == "alice"
+
+
+def test_four_eyes_that_were_asked_for_hold_whatever_the_answerer_says(log: AuditLog) -> None:
+    asked, lax = ask(log, four_eyes=True), Rules("england", ("alice", "bob"), four_eyes=False)
+    for by, trained in (("bob", asked), ("alice", ask(log, version="v5", trained_by="", four_eyes=True))):
+        with pytest.raises(InputError, match="four eyes"):
+            answer(log, trained.subject, "approved", "mine", by, NOW, lax)
+    assert list(log.entries("approval_answer")) == []
+    assert answer(log, asked.subject, "approved", "good", "alice", NOW, lax).by == "alice"
+
+
+def test_an_approval_is_spent_once_another_champion_followed_the_one_it_made(log: AuditLog) -> None:
+    asked = ask(log)
+    given = answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+    about = {"model_name": "england", "version": "v4", "model_sha256": MODEL}
+    for turn, (name, body) in enumerate(
+        [
+            ("england", {"outcome": "failed"}),
+            ("england", {"outcome": "promoted", "approval": given.number}),
+            ("england", {"outcome": "failed"}),
+            ("another", {"outcome": "promoted"}),
+        ]
+    ):
+        log.append("promotion", f"{name}/turn-{turn}", at=NOW, by="run:1", body={**about, "model_name": name, **body})
+        assert approved(log, asked.subject, MODEL, NOW) == given
+        assert ask(log, at=NOW) == asked
+    log.append("rollback", "england/turn-9", at=NOW, by="alice", body={**about, "version": "v3"})
+    with pytest.raises(JackpotError, match=r"was used, .*jackpot run england"):
+        approved(log, asked.subject, MODEL, NOW)
+    renewed = ask(log, at=NOW)
+    assert renewed.subject == f"{asked.subject}/2"
+    assert pending(log, NOW) == [renewed]
+    anew = answer(log, renewed.subject, "approved", "still good", "alice", NOW, RULES)
+    assert approved(log, renewed.subject, MODEL, NOW) == anew
+    assert ask(log, at=NOW) == renewed
 
 
 def test_a_market_of_its_own_name_has_its_own_approvers() -> None:

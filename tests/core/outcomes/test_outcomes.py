@@ -15,7 +15,7 @@ from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
 from jackpot.evaluation.backtest import Backtest
 from jackpot.market.loading import load_market
-from jackpot.outcomes import decide, decision_for, outcomes
+from jackpot.outcomes import decide, decision_for, in_words, outcomes
 from jackpot.store import FolderStore
 from tests.desk import AS_OF, ROOT, Desk
 
@@ -39,7 +39,7 @@ def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Pa
     with pytest.raises(JackpotError, match=r"20,000,000 was decided .* by alice"):
         say(log, 2.1e7)
     second = say(log, 2.1e7, supersede=True)
-    assert (second.body["supersedes"], second.body["override"]) == (first.number, True)
+    assert (second.body["supersedes"], second.body["override"]) == (first.number, False)
     assert decision_for(log, DRAW.isoformat()) == second
     assert decision_for(log, "2025-06-14") is None
     assert say(log, 2e7, supersede=True).body["supersedes"] == second.number
@@ -52,8 +52,9 @@ def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Pa
         (20.0, {}, "not in millions"),
         (5.1e7, {}, "cannot be announced"),
         (float("nan"), {}, "cannot be announced"),
+        (19_000_001.0, {}, "steps of 100,000.*19,000,000 or 19,100,000"),
         (2e7, {"draw_date": dt.date(2025, 6, 6)}, "no draw on this day.*2025-06-07"),
-        (2e7, {"reason": "  "}, "needs a reason"),
+        (2e7, {"reason": "  "}, "no recommendation for this draw.*needs a reason"),
         (2e7, {"reason": "x" * 2001}, "longer"),
     ],
 )
@@ -62,6 +63,19 @@ def test_a_decision_that_cannot_be_is_refused(tmp_path: Path, jackpot: float, ch
     with pytest.raises(InputError, match=says):
         say(log, jackpot, **changes)
     assert list(log.entries()) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2025-06-07T22:59:00+00:00", "there was no recommendation"),
+        ("2025-06-07T23:01:00+00:00", "there was no recommendation; late"),
+    ],
+)
+def test_a_decision_says_that_nothing_was_recommended_and_that_it_is_late_by_the_clock_of_its_market(
+    tmp_path: Path, at: str, said: str
+) -> None:
+    assert in_words(MARKET, say(open_log(tmp_path), 2e7, at=at)).partition(":")[0] == said
 
 
 def test_of_many_decisions_at_once_one_stands(tmp_path: Path) -> None:
@@ -99,7 +113,9 @@ def test_outcomes_tell_recommended_decided_and_happened(desk: Desk) -> None:
     found = outcomes(log, desk.store, MARKET, draws)
     (row,) = found.draws
     assert (row.recommended, row.decided, row.override, row.late) == (recommended, 2.0e7, True, True)
-    assert (row.supersessions, row.announced, row.adopted) == (1, 2.0e7, False)
+    # What was decided in time counts, and nothing that was recorded afterwards.
+    assert (row.supersessions, row.announced, row.adopted) == (1, 2.0e7, True)
+    assert row.remarks == ("override", "decided late")
     assert row.forecast is not None
     assert row.error_pct == pytest.approx(100 * (1.2e7 / row.forecast - 1))
     assert row.value_realised == pytest.approx(1.2e7 * 0.7 - 3e6)
@@ -107,10 +123,24 @@ def test_outcomes_tell_recommended_decided_and_happened(desk: Desk) -> None:
     assert row.value_decided is not None
     assert row.value_decided < row.value_recommended
     (month,) = found.months
-    assert (month.month, month.draws, month.decided, month.overrides, month.adoption_pct) == ("2025-06", 1, 1, 1, 0.0)
+    assert (month.month, month.draws, month.decided, month.overrides, month.adoption_pct) == ("2025-06", 1, 1, 1, 100.0)
     assert month.wmape_pct == pytest.approx(100 * abs(1.2e7 - row.forecast) / 1.2e7)
     assert month.bias_pct == pytest.approx(100 * (row.forecast - 1.2e7) / 1.2e7)
     assert month.decided_below_recommended == pytest.approx(row.value_recommended - row.value_decided)
+
+
+@pytest.mark.slow
+def test_a_decision_after_the_draw_adopts_nothing_and_another_announcement_is_told(desk: Desk) -> None:
+    log = desk.log("england")
+    recommended = float(str(next(log.entries("recommendation")).body["jackpot"]))
+    figures = {"jackpot": [2.0e7], "sales": [1.2e7], "jackpot_paid": [0.0], "secondary_paid": [3e6]}
+    draws = pd.DataFrame({"draw_date": pd.to_datetime(["2025-06-07"]), **figures})
+    say(log, recommended, reason="", at="2026-11-20T10:00:00+00:00")
+    (row,) = outcomes(log, desk.store, MARKET, draws).draws
+    assert (row.decided, row.late, row.announced_otherwise, row.adopted) == (recommended, True, True, False)
+    assert row.remarks == ("decided late", "announced otherwise")
+    (unknown,) = outcomes(log, desk.store, MARKET, draws.iloc[:0]).draws
+    assert (unknown.adopted, unknown.announced_otherwise) == (None, False)
 
 
 @pytest.mark.slow

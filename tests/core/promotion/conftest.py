@@ -80,6 +80,10 @@ class MemoryRegistry:
     def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
         raise NotImplementedError
 
+    def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
+        self.write()
+        self.files[version] = (sha256, files)
+
     def versions(self, name: str) -> list[VersionNote]:
         return [
             VersionNote(version, sha256, AT, tuple(a for a, held in self.aliases.items() if held == version), {})
@@ -144,15 +148,17 @@ class Scene:
         keep_version(NAME, version, whole, FolderStore(self.root / "store"))
         return version
 
-    def ask(self, version: Version, hours: float = 0) -> str:
+    def ask(self, version: Version, hours: float = 0, four_eyes: bool = False) -> str:
         files = self.registry.files[version.version][1]
         return request(
             self.log, model_name=NAME, version=version.version, model_sha256=version.sha256,
-            evidence={"files": dict(file_hashes(files))}, trained_by="bob", at=at(hours), expires_at=at(hours + 100),
+            evidence={"files": dict(file_hashes(files))}, trained_by="bob", four_eyes=four_eyes, at=at(hours),
+            expires_at=at(hours + 100),
         ).subject  # fmt: skip
 
-    def approve(self, version: Version) -> None:
-        answer(self.log, self.ask(version), "approved", "good", "alice", at(0.5), Rules("england", ("*",), False))
+    def approve(self, version: Version, hours: float = 0) -> None:
+        rules = Rules("england", ("*",), False)
+        answer(self.log, self.ask(version, hours), "approved", "good", "alice", at(hours + 0.5), rules)
 
     def check(self, champion: Version, previous: Version | None) -> None:
         """Assert one champion everywhere: in the log, by traffic, by alias; and a log that is whole."""

@@ -121,6 +121,7 @@ def ask(
         model_sha256=model_sha256,
         evidence={**EVIDENCE, **evidence},
         trained_by="run:7",
+        four_eyes=False,
         at=(now - dt.timedelta(hours=1)).isoformat(),
         expires_at=(now + dt.timedelta(days=days)).isoformat(),
     )

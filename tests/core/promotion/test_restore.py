@@ -1,0 +1,96 @@
+"""A registry that lost its versions, and a store whose copy is damaged, are put right from each other."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from jackpot.errors import JackpotError
+from jackpot.promotion import Promoter
+from jackpot.promotion.restore import lost_versions, model_names
+from jackpot.promotion.versions import keep_version, version_prefix
+
+from .conftest import NAME, Scene
+from .test_promote import V1, V2
+
+
+def heard(promoter: Promoter, said: list[str]) -> Promoter:
+    return replace(promoter, say=said.append)
+
+
+def lose(scene: Scene) -> None:
+    scene.registry.files.clear()
+    scene.registry.aliases.clear()
+
+
+def test_a_registry_that_lost_its_versions_is_filled_again_and_has_its_aliases(scene: Scene) -> None:
+    before = dict(scene.registry.files)
+    scene.promoter().promote("v2")
+    lose(scene)
+    said: list[str] = []
+    heard(scene.promoter(2), said).settle()
+    assert said == [f"the registry has lost v1, v2 of {NAME}: registered again from the store"]
+    assert scene.registry.files == before
+    scene.check(V2, V1)
+    heard(scene.promoter(3), said).settle()
+    assert len(said) == 1
+
+
+def test_a_promotion_and_a_rollback_go_on_with_a_registry_that_lost_its_versions(scene: Scene) -> None:
+    lose(scene)
+    assert scene.promoter().promote("v2") == V2
+    scene.check(V2, V1)
+    lose(scene)
+    assert scene.promoter(2).rollback("bad") == V1
+    scene.check(V1, None)
+
+
+def test_tags_are_those_of_the_registration(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_version(NAME, V2, {}, scene.store, {"commit": "c0ffee", "gates": "1"})
+    restored: dict[str, object] = {}
+    monkeypatch.setattr(
+        scene.registry, "restore", lambda _, version, sha256, files, tags: restored.update({version: tags})
+    )
+    lose(scene)
+    scene.promoter().restore()
+    assert restored["v2"] == {"commit": "c0ffee", "gates": "1"}
+    first = restored["v1"]
+    assert isinstance(first, dict)
+    assert (first["as_of"], first["market"], len(first["gates"])) == ("2025-12-14", "england", 64)
+
+
+def test_a_version_that_the_store_has_lost_too_is_named_with_the_remedy_and_the_others_return(scene: Scene) -> None:
+    lose(scene)
+    shutil.rmtree(scene.root / "store" / version_prefix(NAME, V2))
+    done = scene.promoter().restore()
+    assert done is not None
+    assert done.again == ("v1",)
+    assert "v2 of england-synthetic cannot be registered again" in str(done)
+    assert "back-up" in done.failed["v2"]
+    left = lost_versions(scene.log, NAME, scene.store, scene.registry.versions(NAME))
+    assert [version.version for version in left] == ["v2"]
+    assert model_names("england", scene.log) == [NAME]
+
+
+@pytest.mark.parametrize("name", ["model.json", "arrays.npz", "gates.json", "card.md"])
+def test_a_damaged_copy_in_the_store_is_put_right_from_the_registry(scene: Scene, name: str) -> None:
+    path = scene.root / "store" / version_prefix(NAME, V2) / name
+    whole, said = path.read_bytes(), list[str]()
+    path.write_bytes(whole[:-3] + b"x")
+    assert heard(scene.promoter(), said).promote("v2") == V2
+    assert path.read_bytes() == whole
+    assert len(said) == 1
+    assert said[0].endswith("put right from the registry")
+    scene.check(V2, V1)
+
+
+def test_where_neither_copy_is_right_files_and_remedy_are_named(scene: Scene) -> None:
+    path = scene.root / "store" / version_prefix(NAME, V2) / "model.json"
+    path.write_bytes(b"{}")
+    sha256, files = scene.registry.files["v2"]
+    scene.registry.files["v2"] = (sha256, {**files, "arrays.npz": b""})
+    with pytest.raises(JackpotError, match=r"model\.json is damaged; in the registry: arrays\.npz .*back-up"):
+        scene.promoter().promote("v2")
+    scene.check(V1, None)
