@@ -192,8 +192,9 @@ def unnamed_versions(log: AuditLog, store: Store) -> list[str]:
     entries = list(log.entries())
     known = {_prefix(entry.body) for entry in entries}
     names = {log.market, f"{log.market}-synthetic"} | {prefix.split("/")[1] for prefix in known if prefix}
-    folders = {"/".join(key.split("/")[:3]) for name in names for key in store.keys(f"models/{name}")}
-    return [store.uri(folder) for folder in sorted(folders - known)]
+    folders = {key.rpartition("/")[0] for name in names for key in store.keys(f"models/{name}")}
+    tags = {f"models/{name}/tags" for name in names}
+    return [store.uri(folder) for folder in sorted(folders - known - tags)]
 
 
 def _prefix(body: Mapping[str, Any]) -> str | None:

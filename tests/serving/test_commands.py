@@ -76,7 +76,7 @@ def test_forecast_asks_the_server(served: Served) -> None:
     [
         (("--jackpot", "1e15"), 2, "allowed"),
         (("--date", "2020-01-01"), 2, "before the day"),
-        (("--date", "tomorrow"), 2, "no date"),
+        (("--date", "tomorrow"), 2, "no such date"),
     ],
 )
 def test_forecast_says_what_the_server_refuses(served: Served, words: tuple[str, ...], code: int, said: str) -> None:

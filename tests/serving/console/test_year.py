@@ -32,7 +32,8 @@ def register(place: Path, places: Places, model: str) -> Version:
     """Register a version of another model, whose history is so short that its year takes seconds."""
     from mlflow import MlflowClient
 
-    prefix = next(iter(places.store.keys(f"models/{NAME}"))).rpartition("/")[0]
+    keys = places.store.keys(f"models/{NAME}")
+    prefix = next(key.rpartition("/")[0] for key in keys if key.endswith("/model.json"))
     files = dict(stored_files(prefix, places.store))
     market = parse_market(files["market.yaml"], "market.yaml")
     draws = read_snapshot(files["snapshot.parquet"], market).iloc[: LEAST_BEFORE + DRAWS]
