@@ -35,10 +35,10 @@ test: check $(VENV)/.installed ## All checks and all tests
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not integration" tests/adapters tests/cli tests/pipelines
 	@$(BIN)/pytest -n 2 --dist loadscope tests/serving
 	@$(BIN)/pytest -n 2 tests/manifests
-	@$(BIN)/pytest -n 2 -m slow tests/core
+	@$(BIN)/pytest -n 2 -m "slow and not integration" tests/core
 
 test-integration: $(VENV)/.installed ## Whole lives on real PostgreSQL and S3: killed, raced, promoted, backfilled (many minutes)
-	@$(BIN)/pytest -rs -n 2 --dist loadgroup -m integration tests/adapters tests/cli tests/pipelines
+	@$(BIN)/pytest -rs -n 2 --dist loadgroup -m integration tests/core tests/adapters tests/cli tests/pipelines
 
 test-core: $(VENV)/.installed ## The core's tests alone: seconds
 	@$(BIN)/pytest -n 2 -m "not slow" tests/core

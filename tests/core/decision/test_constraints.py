@@ -308,6 +308,7 @@ def test_a_looser_floor_never_lowers_what_is_attainable_or_its_value(world, rule
             assert loose.worth.value[0] >= tight.worth.value[0] * (1 - 1e-3)
 
 
+@pytest.mark.integration
 @hypothesis
 @given(money=st.floats(6e6, 2e8), more=st.floats(0, 1e8))
 def test_more_cash_never_lowers_the_value(world, money, more):

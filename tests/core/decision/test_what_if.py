@@ -81,6 +81,7 @@ def test_no_cash_is_told_unless_the_question_names_it(week):
     assert what_if(week, Changes(jackpot=(20e6,))).answer.cash_kept is None
 
 
+@pytest.mark.integration
 def test_the_answer_does_not_depend_on_what_was_asked_before(week):
     questions = [Changes(jackpot=(9e6, 12e6)), Changes(cash=20e6), Changes(floor=0.35), Changes(level=0.9)]
     first = [what_if(week, one).to_bytes() for one in questions]
@@ -164,6 +165,7 @@ def test_the_smallest_change_moves_the_jackpot_and_two_thirds_of_it_does_not(wor
         assert (what_if(week, changes).answer.recommended != week.jackpot) is moves
 
 
+@pytest.mark.integration
 def test_sensitivities_are_what_a_new_plan_answers(world):
     week = solved(world, regulation=YEARLY, decision={"horizon_draws": 26})
     found = sensitivities(week)
@@ -176,6 +178,7 @@ def test_sensitivities_are_what_a_new_plan_answers(world):
         assert told.answer.value_ahead == pytest.approx(anew.answer.value_ahead, abs=2e-3 * worth)
 
 
+@pytest.mark.integration
 def test_sensitivities_know_no_cash(world):
     """With a floor that binds and without cash figures they are the same, to the byte."""
     parts = {"regulation": YEARLY, "cash": {"floor": 5e6}, "decision": {"samples": 100, "horizon_draws": 8}}

@@ -143,6 +143,7 @@ def test_a_decision_after_the_draw_adopts_nothing_and_another_announcement_is_to
     assert (unknown.adopted, unknown.announced_otherwise) == (None, False)
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_the_next_report_says_what_became_of_the_recommendation_and_is_made_without_one_that_is_lost(
     desk: Desk, evaluated: Backtest

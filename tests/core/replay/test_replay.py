@@ -145,6 +145,7 @@ def test_a_changed_input_is_named(case: str, desk: Desk) -> None:
     assert names(found) - expected <= {"seed"}
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_it_is_told_by_how_much_an_input_and_the_result_differ(desk: Desk) -> None:
     folder = folder_of(desk)
@@ -185,6 +186,7 @@ def test_missing_inputs_and_other_cash_are_named_and_no_cash_figure_is_told(desk
     assert found.computed is None
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_code_and_lock_are_named_where_the_result_differs_and_the_data_do_not(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +212,7 @@ def test_what_is_no_recommendation_is_refused(desk: Desk, tmp_path: Path) -> Non
             look(desk, reference)
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_each_of_several_recommendations_replays(desk: Desk, evaluated: Backtest) -> None:
     for week in range(1, 3):
