@@ -29,6 +29,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Bytes of this read, and of it and those before since a head ended or a part of a body came."""
         self._in_head = self._upgrade = False
         self._head_ends: asyncio.TimerHandle | None = None
+        self._last_words = b""
+        """What is said once all before it is answered; nothing is read any more then."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; who sends nothing at all is let go like a connection that is kept and not used."""
@@ -43,6 +45,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
+        if self._last_words:
+            return
         self._unset_keepalive_if_required()
         self._read = len(data)
         self._since += self._read
@@ -79,8 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head ended; raise Refusal where it is too long, or asks for a tunnel."""
-        if self._head_ends is not None:
-            self._end_wait()
+        self._end_wait()
         if self._read > self._most or self._since > self._most:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > self._most:
@@ -101,10 +104,15 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request ended."""
         self._since = 0
-        if self._head_ends is not None:
-            self._end_wait()
+        self._end_wait()
         if not self._upgrade:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer ended: begin the next one that waits, or say the last words."""
+        super().on_response_complete()
+        if self._last_words and self.timeout_keep_alive_task is not None:  # set where none waits
+            self._say_last_words()
 
     def _too_long(self) -> Refusal:
         return Refusal(431, "head", "the head is too long", allowed=f"{self._most:,} bytes")
@@ -125,12 +133,23 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_ends = None
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer, unless another answer is under way on the connection, and close it."""
+        """Answer after what was asked before, and close the connection."""
         self._end_wait()
         headers, body = self.serving.refused(refusal)
         self.serving.log("closed", level="warning", reason=refusal.reason, status=refusal.status, error=refusal.text)
-        if self.cycle is None or self.cycle.response_complete:
-            lines = [b"%s: %s\r\n" % header for header in headers]
-            length = b"content-length: %d\r\n\r\n" % len(body)
-            self.transport.write(b"".join([STATUS_LINE[refusal.status], *lines, length, body]))
+        lines = [b"%s: %s\r\n" % header for header in headers]
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        self._last_words = b"".join([STATUS_LINE[refusal.status], *lines, length, body])
+        answered = self.cycle is None or self.cycle.response_complete
+        is_rest = not answered and self.cycle.more_body  # of the last request, whose body is not whole
+        if is_rest and self.pipeline:
+            self.pipeline.popleft()
+        elif answered or is_rest:
+            self._say_last_words()
+            return
+        self.flow.pause_reading()
+
+    def _say_last_words(self) -> None:
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(self._last_words)
         self.transport.close()

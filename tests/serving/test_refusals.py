@@ -240,6 +240,26 @@ def test_a_long_head_closes_its_connection(server: Server, name: str) -> None:
     assert server.metric("jackpot_refusals_total") == before + 1
 
 
+BROKEN: dict[str, tuple[int, bytes]] = {
+    "a long head": (431, b"GET / HTTP/1.1\r\nX-A: " + b"a" * 66_000 + b"\r\n\r\n"),
+    "nonsense": (400, b"nonsense\r\n\r\n"),
+    "a broken body": (400, PREDICT + b"transfer-encoding: chunked\r\n\r\nx\r\n"),
+}
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_was_asked_before_is_answered_first(server: Server, name: str, before: int) -> None:
+    status, broken = BROKEN[name]
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(WHOLE * before + broken)
+        started = time.monotonic()
+        said = _said(raw)
+    assert time.monotonic() - started < 0.9
+    answers = [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+    assert answers == [200] * before + [status]
+
+
 def _until_closed(raw: socket.socket, part: bytes, times: int, pause: float = 0.0) -> bool:
     """Send a part again and again; return whether the server closed the connection."""
     try:

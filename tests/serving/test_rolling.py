@@ -326,6 +326,8 @@ def test_kserve_is_built_as_we_rely_on() -> None:
     protocol = inspect.getsource(httptools_impl)
     for used in (
         "self.cycle = RequestResponseCycle(",
+        "self.pipeline.appendleft((self.cycle, app))",
+        "self.response_complete = True\n                self.message_event.set()\n",
         "if not self.keep_alive:\n                    self.transport.close()",
         "self.timeout_keep_alive, self.timeout_keep_alive_handler",
         "self.parser.set_dangerous_leniencies(lenient_data_after_close=True)",
