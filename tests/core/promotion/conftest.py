@@ -58,6 +58,7 @@ class MemoryRegistry:
     """What MLflow keeps, in memory; `write` is called before each change of it."""
 
     write: Callable[[], None] = lambda: None
+    runs: dict[str, Files] = field(default_factory=dict)
     files: dict[str, tuple[str, Files]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -75,10 +76,13 @@ class MemoryRegistry:
         pages: Files = {},  # noqa: B006
         trials: Sequence[TrialRun] = (),
     ) -> str:
-        raise NotImplementedError
+        self.runs[run_id] = files
+        return run_id
 
     def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
-        raise NotImplementedError
+        version = f"v{len(self.files) + 1}"
+        self.restore(name, version, sha256, self.runs[logged], tags)
+        return version
 
     def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
         self.write()
@@ -130,7 +134,7 @@ class Scene:
         )
 
     def add(self, number: int, against: Version | None, passed: bool = True) -> Version:
-        """Register version `number`, which was compared with a champion, and keep its files."""
+        """Register a version, of the model of that number, which was compared with a champion; keep its files."""
         files, sha256 = fitted(number)
         champion = (
             AgainstChampion(version=against.version, model_sha256=against.sha256, same_settings=False, draws_since=30)
@@ -142,9 +146,9 @@ class Scene:
             as_of="2025-12-14", outcome="challenger_better", summary="better", champion=champion, decision=None,
             lines=(), passed=passed,
         )  # fmt: skip
-        version = Version(f"v{number}", sha256)
         whole = {**files, "gates.json": gates.to_bytes()}
-        self.registry.files[version.version] = (sha256, whole)
+        logged = self.registry.log(NAME, "run:1", sha256, whole, {}, {})
+        version = Version(self.registry.register(NAME, logged, sha256, {}), sha256)
         keep_version(NAME, version, whole, FolderStore(self.root / "store"))
         return version
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,16 +22,11 @@ from tests.desk import AS_OF, a_week
 LOST = "champion v2 cannot be loaded: gone"
 
 
-class LoggingRegistry(MemoryRegistry):
-    def log(self, *_: Any, **__: Any) -> str:
-        return "logged"
-
-
 def decided(week: Week, folder: Path, stand_in: RegisteredModel | None) -> tuple[Evaluation, Recommendation]:
     names = ("evaluation", "forecasts", "model_in_use", "page", "gates", "gates_page")
     lost = ChampionLostError(LOST, stand_in)
     paths = {name: folder / name for name in names}
-    record, _ = evaluate(week, folder.parent / "candidate", LoggingRegistry(), "run", (), lost, **paths)
+    record, _ = evaluate(week, folder.parent / "candidate", MemoryRegistry(), "run", (), lost, **paths)
     in_use, restricted = ModelInUse.read(paths["model_in_use"]), FolderStore(folder / "restricted")
     out = {"recommendation": folder / "recommendation.json", "curve": folder / "curve.csv"}
     return record, optimise(week, in_use, None, restricted, **out).recommendation
