@@ -41,7 +41,7 @@ def request(
     `evidence` is what the answer will rest on: gates, comparison, what changes this week. `at` and `expires_at` are
     ISO 8601 with an offset; `four_eyes`: whether whoever trained may not answer. The request's id,
     `<name>/<version>/<first 16 of the hash>`, is its entry's subject; a request that nobody answered in time, or whose
-    approval is spent, is followed by another with `/2`, `/3`, ...
+    approval is spent or ran out unused, is followed by another with `/2`, `/3`, ...
     """
     now, end = moment(at), moment(expires_at)
     if end <= now:
@@ -62,8 +62,7 @@ def request(
         earlier = log.find("approval_request", subject)
         if earlier is None:
             return log.append("approval_request", subject, at=at, by=trained_by, body=body, once=True)[0]
-        given = answer_of(log, subject)
-        if moment(str(earlier.body["expires_at"])) > now if given is None else overtaken_by(log, given) is None:
+        if _stands(log, earlier, now):
             return earlier
         attempt += 1
         subject = f"{first}/{attempt}"
@@ -154,9 +153,12 @@ def approved(log: AuditLog, request_id: str, model_sha256: str, at: str) -> Entr
             f"the approval of {request_id} was used, and {later.by} changed the champion since ({later.kind} at "
             f"{later.at}): it needs a new one, for which jackpot run {log.market} asks where the model is still better"
         )
-    ends = moment(given.at) + (moment(str(asked.body["expires_at"])) - moment(asked.at))
+    ends = _runs_out(asked, given)
     if moment(at) >= ends:
-        raise JackpotError(f"the approval of {request_id} held until {ends.isoformat()}: ask again")
+        raise JackpotError(
+            f"the approval of {request_id} held until {ends.isoformat()}: jackpot run {log.market} asks anew where the "
+            "model is still better"
+        )
     return given
 
 
@@ -195,6 +197,22 @@ def overtaken_by(log: AuditLog, given: Entry) -> Entry | None:
         elif used and (entry.kind == "rollback" or entry.body["outcome"] == "promoted"):
             return entry
     return None
+
+
+def _stands(log: AuditLog, asked: Entry, now: dt.datetime) -> bool:
+    """Return whether a request is open, rejected, or approved and of use: it is not asked anew."""
+    given = answer_of(log, asked.subject)
+    if given is None:
+        return now < moment(str(asked.body["expires_at"]))
+    if given.body["verdict"] != "approved":
+        return True
+    used = any(entry.body.get("approval") == given.number for entry in log.entries("promotion"))
+    return overtaken_by(log, given) is None if used else now < _runs_out(asked, given)
+
+
+def _runs_out(asked: Entry, given: Entry) -> dt.datetime:
+    """Return when an approval runs out."""
+    return moment(given.at) + (moment(str(asked.body["expires_at"])) - moment(asked.at))
 
 
 def answer_of(log: AuditLog, request_id: str) -> Entry | None:

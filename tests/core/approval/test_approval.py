@@ -15,6 +15,7 @@ from jackpot.store import FolderStore
 
 MODEL, OTHER = "a" * 64, "b" * 64
 ASKED, NOW, ENDS, LATE = (f"2026-11-{day}T12:00:00+00:00" for day in (20, 21, 27, 28))
+FAR = "2026-12-31T12:00:00+00:00"
 RULES = Rules("england", ("alice", "bob", "local:*"), four_eyes=True)
 
 
@@ -53,7 +54,7 @@ def test_a_request_waits_until_it_is_answered_and_the_approval_is_for_that_model
     assert approved(log, asked.subject, MODEL, NOW) == given
     with pytest.raises(JackpotError, match=f"not {OTHER}"):
         approved(log, asked.subject, OTHER, NOW)
-    with pytest.raises(JackpotError, match="ask again"):
+    with pytest.raises(JackpotError, match=r"held until 2026-11-28.*jackpot run england"):
         approved(log, asked.subject, MODEL, "2026-12-09T00:00:00+00:00")
 
 
@@ -64,6 +65,21 @@ def test_an_approval_that_no_promotion_followed_is_found_while_it_holds(log: Aud
     assert unpromoted(log, "2026-12-09T00:00:00+00:00") == []
     log.append("promotion", "england/turn-1", at=NOW, by="run:1", body={"model_name": "england", "outcome": "promoted"})
     assert unpromoted(log, NOW) == []
+
+
+def test_an_approval_that_ran_out_unused_is_asked_for_anew(log: AuditLog) -> None:
+    asked = ask(log)
+    given = answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+    assert ask(log, at="2026-11-28T11:59:59+00:00", expires_at=FAR) == asked
+    renewed = ask(log, at=LATE, expires_at=FAR)
+    assert renewed.subject == f"{asked.subject}/2"
+    assert pending(log, LATE) == [renewed]
+    used = {"model_name": "england", "outcome": "promoted", "approval": given.number}
+    log.append("promotion", "england/turn-1", at=NOW, by="run:1", body=used)
+    assert ask(log, at=LATE, expires_at=FAR) == asked
+    rejected = ask(log, version="v5")
+    answer(log, rejected.subject, "rejected", "bad", "alice", NOW, RULES)
+    assert ask(log, version="v5", at=LATE, expires_at=FAR) == rejected
 
 
 def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:
@@ -160,7 +176,7 @@ def test_asking_again_changes_nothing_until_the_request_has_expired(log: AuditLo
     with pytest.raises(JackpotError, match="expired"):
         approved(log, first.subject, MODEL, LATE)
     given = answer(log, renewed.subject, "approved", "good", "alice", LATE, RULES)
-    assert ask(log, at="2026-12-24T12:00:00+00:00", expires_at="2026-12-31T12:00:00+00:00") == renewed
+    assert ask(log, at="2026-12-04T12:00:00+00:00", expires_at="2026-12-31T12:00:00+00:00") == renewed
     assert approved(log, renewed.subject, MODEL, LATE) == given
     with pytest.raises(InputError, match="after it is made"):
         ask(log, expires_at=ASKED)
