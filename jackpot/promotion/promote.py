@@ -13,7 +13,7 @@ from typing import Final
 from ..approval import approved, two_people
 from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
-from ..ports import Deployer, RegisteredModel, Registry, Target
+from ..ports import Deployer, RegisteredModel, Registry, RegistryLostError, Target
 from ..records import Gates
 from ..store import Store
 from .restore import Restored, restore_versions
@@ -166,8 +166,16 @@ class Promoter:
         if stand.claim is None and self.deployer.served(self.market) != champion.sha256:
             self.deployer.serve(self.market, self._target(champion))
         self.restore()
-        aliases, held = _aliases(stand, champion), self._held()
-        if held.get("challenger") == champion.version:
+        notes = {note.version: note for note in self.registry.versions(self.model_name)}
+        for version in filter(None, (champion, stand.previous)):
+            note = notes.get(version.version)
+            if note is not None and note.sha256 != version.sha256:
+                raise RegistryLostError(
+                    f"the registry has another model than the audit log as {version.version} of {self.model_name}: "
+                    f"delete it there, then: jackpot models restore {self.market}"
+                )
+        aliases = _aliases(stand, champion)
+        if champion.version in notes and "challenger" in notes[champion.version].aliases:
             aliases["challenger"] = None
         self.registry.set_aliases(self.model_name, aliases)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jackpot.errors import JackpotError
+from jackpot.ports import RegistryLostError
 from jackpot.promotion import Promoter
 from jackpot.promotion.restore import lost_versions, model_names
 from jackpot.promotion.versions import keep_version, version_prefix
@@ -36,6 +37,20 @@ def test_a_registry_that_lost_its_versions_is_filled_again_and_has_its_aliases(s
     scene.check(V2, V1)
     heard(scene.promoter(3), said).settle()
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_no_alias_is_given_to_another_model_under_the_number_of_one_that_was_approved(
+    scene: Scene, version: str
+) -> None:
+    scene.promoter().promote("v2")
+    scene.registry.files[version] = ("0" * 64, scene.registry.files[version][1])
+    scene.registry.aliases.clear()
+    with pytest.raises(
+        RegistryLostError, match=rf"another model than .* as {version} of {NAME}.*jackpot models restore"
+    ):
+        scene.promoter(2).settle()
+    assert scene.registry.aliases == {}
 
 
 def test_a_promotion_and_a_rollback_go_on_with_a_registry_that_lost_its_versions(scene: Scene) -> None:
