@@ -23,19 +23,17 @@ def export(log: AuditLog, store: Store, first: dt.date, last: dt.date) -> bytes:
 
     Raises JackpotError where the log is damaged, or a file of a recommendation is missing or not the one recorded.
     """
+    records, heads = log.contents()
     faults = log.verify()
     if faults:
         raise JackpotError(f"the audit log of {log.market} is damaged at record {faults[0].number}: {faults[0].what}")
-    entries = list(log.entries())
-    records, heads = log.contents()
-    period = [entry for entry in entries if first.isoformat() <= entry.at[:10] <= last.isoformat()]
-    files = {**{f"records/{key}": data for key, data in records.items()}}
+    files = {f"records/{key}": data for key, data in records.items()}
     files |= {f"heads/{key}": data for key, data in heads.items()}
     files["README.txt"] = readme(log.market, str(first), str(last))
     files["index.csv"] = index([json.loads(records[key]) for key in sorted(records)], str(first), str(last))
     files["verify.py"] = VERIFIER.read_bytes()
-    for entry in period:
-        if entry.kind == "recommendation":
+    for entry in map(Entry.model_validate_json, records.values()):
+        if entry.kind == "recommendation" and str(first) <= entry.at[:10] <= str(last):
             files |= recommendation_files(entry, store)
     manifest = {
         "market": log.market,

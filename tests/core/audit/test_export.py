@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,35 +24,37 @@ KEY = b"k" * 32
 FIRST, LAST = dt.date(2026, 11, 1), dt.date(2026, 11, 30)
 
 
-def open_log(folder: Path) -> AuditLog:
-    return AuditLog("england", FolderStore(folder / "records"), FolderStore(folder / "heads"), Keyring(KEY))
+def open_log(folder: Path, records: FolderStore | None = None) -> AuditLog:
+    return AuditLog("england", records or FolderStore(folder / "records"), FolderStore(folder / "heads"), Keyring(KEY))
+
+
+def recommend(folder: Path, month: int, day: int) -> None:
+    store, data, snapshot = FolderStore(folder / "store"), json_bytes({"month": month, "day": day}), b"draws %d" % month
+    prefix = f"recommendations/england/2026-{month}-{day:02}/{sha256(snapshot)[:16]}/{sha256(data)[:16]}"
+    store.put_new(f"{prefix}/recommendation.json", data)
+    store.put_new(f"snapshots/england/{sha256(snapshot)}.parquet", snapshot)
+    body = {
+        "prefix": prefix,
+        "jackpot": 1.5e7,
+        "files": {"recommendation.json": sha256(data)},
+        "metadata": {
+            "snapshot_uri": f"snapshots/england/{sha256(snapshot)}.parquet",
+            "inputs": {"snapshot": sha256(snapshot)},
+        },
+    }
+    at = f"2026-{month}-{day - 2:02}T09:00:00Z"
+    open_log(folder).append("recommendation", f"2026-{month}-{day:02}/{sha256(data)}", at=at, by="run", body=body)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
     """A log with a recommendation a month, and the store that holds their files."""
-    store, log = FolderStore(tmp_path / "store"), open_log(tmp_path)
     for month in (10, 11, 12):
-        data, snapshot = json_bytes({"month": month, "jackpot": 1.5e7 + month / 7}), b"draws %d" % month
-        prefix = f"recommendations/england/2026-{month}-07/{sha256(snapshot)[:16]}/{sha256(data)[:16]}"
-        store.put_new(f"{prefix}/recommendation.json", data)
-        store.put_new(f"snapshots/england/{sha256(snapshot)}.parquet", snapshot)
-        body = {
-            "prefix": prefix,
-            "jackpot": 1.5e7,
-            "files": {"recommendation.json": sha256(data)},
-            "metadata": {
-                "snapshot_uri": f"snapshots/england/{sha256(snapshot)}.parquet",
-                "inputs": {"snapshot": sha256(snapshot)},
-            },
-        }
-        log.append(
-            "recommendation", f"2026-{month}-07/{sha256(data)}", at=f"2026-{month}-05T09:00:00Z", by="run", body=body
-        )
-        log.append(
+        recommend(tmp_path, month, 7)
+        open_log(tmp_path).append(
             "approval_answer", f"v{month}", at=f"2026-{month}-06T09:00:00Z", by="ada", body={"reason": 'é, "so"'}
         )
-    return store
+    return FolderStore(tmp_path / "store")
 
 
 def unpacked(data: bytes, folder: Path) -> Path:
@@ -139,6 +142,29 @@ def test_nothing_damaged_is_exported(tmp_path: Path, store: FolderStore) -> None
     (tmp_path / "records" / "england" / "00000002.json").unlink()
     with pytest.raises(JackpotError, match="damaged at record 2"):
         export(open_log(tmp_path), store, FIRST, LAST)
+
+
+def test_what_is_recorded_meanwhile_is_in_the_export_whole_or_not_at_all(tmp_path: Path, store: FolderStore) -> None:
+    class Meanwhile(FolderStore):
+        """A store of records in which, before it is listed for the n-th time, another process adds one."""
+
+        listed, when = 0, 0
+
+        def keys(self, prefix: str) -> Iterator[str]:
+            self.listed += 1
+            if self.listed == self.when:
+                recommend(tmp_path, 11, 7 + self.when)
+            return super().keys(prefix)
+
+    for when in range(1, 10):
+        records = Meanwhile(tmp_path / "records")
+        records.when = when
+        data = export(open_log(tmp_path, records), store, FIRST, LAST)
+        code, out = verified(unpacked(data, tmp_path / str(when)))
+        assert code == 0, out
+        if records.listed < when:
+            break
+    assert 1 < when < 9
 
 
 def test_table_and_readme_say_what_the_records_say(tmp_path: Path, store: FolderStore) -> None:
