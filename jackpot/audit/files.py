@@ -159,8 +159,8 @@ def _unrecorded(market: str, entries: list[Entry], store: Store) -> Iterator[str
             yield found
         elif f"{found.get('as_of')}/{_start(found, 'snapshot')}/{_start(found, 'model')}" not in verdicts:
             yield f"{store.uri(key)} is a verdict that no record names"
-    promoted = [entry.body for entry in entries if entry.kind in ("promotion", "rollback")]
-    champions = {f"{body['model_name']}/{body['version']}" for body in promoted if body.get("outcome") == "promoted"}
+    promoted = [entry.body for entry in entries if entry.kind == "promotion" and entry.body["outcome"] == "promoted"]
+    champions = {f"{body['model_name']}/{body['version']}" for body in promoted}
     ended = [key for key in store.keys("runs") if key.endswith(("/result.json", "/promotion.json"))]
     with ThreadPoolExecutor(PARALLEL_READS) as pool:
         for key, told in zip(ended, pool.map(lambda key: _json(key, store), ended), strict=True):
@@ -168,9 +168,7 @@ def _unrecorded(market: str, entries: list[Entry], store: Store) -> Iterator[str
                 yield told
             elif told.get("market") != market:
                 continue
-            elif (
-                key.endswith("/promotion.json") and (f"{told.get('model_name')}/{told.get('version')}") not in champions
-            ):
+            elif key.endswith("/promotion.json") and f"{told.get('model_name')}/{told.get('version')}" not in champions:
                 yield f"{store.uri(key)} tells of the promotion of {told.get('version')}, and no record does"
             elif "prefix" in told and str(told["prefix"]) not in recorded:
                 yield f"{store.uri(key)} tells of {told['prefix']}, and no record names it"

@@ -214,14 +214,13 @@ class AuditLog:
         return self.examine().faults
 
     def examine(self, expected: Iterable[Mark] = ()) -> Examined:
-        """Return what `verify` does with the count and hash of the last record, all of one moment.
+        """Return what is wrong with the log, and the count and hash of its last record, all of one moment.
 
         Records that were noted down earlier must still be there: else the log was cut off behind the last it has, or
         written anew by someone who holds the key, which nothing in the log itself can show.
         """
         records, heads = self.contents()
         faults = verify_contents(self.market, records, heads, self._keys)
-        hashes = [sha256(records[key]) for key in sorted(records)]
         for mark in expected:
             held = records.get(self._key(mark.count))
             if held is None:
@@ -230,7 +229,7 @@ class AuditLog:
                 )
             elif sha256(held) != mark.sha256:
                 faults.append(Fault(mark.count, "it is another than the one that was noted down"))
-        return Examined(faults, Mark(len(hashes), hashes[-1]) if hashes else None)
+        return Examined(faults, Mark(len(records), sha256(records[max(records)])) if records else None)
 
     def contents(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Return the bytes of all records and of all heads, by key, as they stood together at one moment."""
