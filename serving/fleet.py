@@ -40,7 +40,8 @@ class Fleet:
     ) -> None:  # fmt: skip
         self._wanted, self._store, self.settings, self.metrics, self._log = wanted, store, settings, metrics, log
         self.served: dict[str, Served] = {}
-        self._problems: dict[str, str] = {}
+        self._said: dict[str, tuple[str, str]] = {}
+        """The version of a name that was refused last, and why, until it has one that was not."""
         self.on_name: Callable[[str], None] = lambda name: None
         self.draining = False
         self.stopped = asyncio.Event()
@@ -54,9 +55,9 @@ class Fleet:
         """Look for newer models and states and take those that can be taken; a name never loses what it has."""
         for name, assignment in self._wanted().items():
             if assignment.problem:
-                self._pass_over(name, assignment)
+                if self._said.get(name) != ("", assignment.problem):
+                    self._refuse(name, "", assignment.problem)
                 continue
-            self._problems.pop(name, None)
             if name not in self.served:
                 self.served[name] = Served(name)
                 self.on_name(name)
@@ -68,42 +69,45 @@ class Fleet:
         try:
             state = newest_state(assignment, self._store, loaded).sha256
         except Exception as error:
-            self._refuse(served, (assignment.version, assignment.place, str(error)), error)
+            self._put_off(served, (assignment.version, assignment.place, str(error)), error)
             return
         sought = (assignment.version, assignment.place, str(assignment.sha256), state)
         if loaded is not None and loaded.sha256 == state:
+            self._said.pop(served.name, None)
             return
-        if served.refused == sought and time.monotonic() - served.refused_at < self.settings.retry_seconds:
+        if self._is_put_off(served, sought):
             return
         started = time.monotonic()
         try:
             version = load(assignment, self._store, self.settings)
         except Exception as error:
-            self._refuse(served, sought, error)
+            self._put_off(served, sought, error)
             return
         served.current, served.assigned, served.refused = version, assignment, ()
+        self._said.pop(served.name, None)
         self.metrics.current[served.name] = version
         self.metrics.swaps[served.name, "taken"] += 1
         self._log("loaded", name=served.name, seconds=round(time.monotonic() - started, 3), **version.origin)
 
-    def _pass_over(self, name: str, assignment: Assignment) -> None:
-        """Count and log a record that cannot be read, once."""
-        if self._problems.get(name) == assignment.problem:
-            return
-        self._problems[name] = assignment.problem
-        self.metrics.swaps[name, "refused"] += 1
-        served = self.served.get(name)
-        kept = served.current.version if served and served.current else None
-        self._log("refused", level="error", name=name, version=None, error=assignment.problem, goes_on_with=kept)
+    def _is_put_off(self, served: Served, sought: tuple[str, ...]) -> bool:
+        return served.refused == sought and time.monotonic() - served.refused_at < self.settings.retry_seconds
 
-    def _refuse(self, served: Served, sought: tuple[str, ...], error: Exception) -> None:
-        if served.refused == sought and time.monotonic() - served.refused_at < self.settings.retry_seconds:
+    def _put_off(self, served: Served, sought: tuple[str, ...], error: Exception) -> None:
+        if self._is_put_off(served, sought):
             return
         served.refused, served.refused_at = sought, time.monotonic()
-        self.metrics.swaps[served.name, "refused"] += 1
         text = str(error) if isinstance(error, JackpotError) else f"{type(error).__name__}: {error}"
-        kept = served.current.version if served.current else None
-        self._log("refused", level="error", name=served.name, version=sought[0], error=text, goes_on_with=kept)
+        self._refuse(served.name, sought[0], text)
+
+    def _refuse(self, name: str, version: str, error: str) -> None:
+        """Count what was refused, and log it where it is not what was refused of the name before."""
+        self.metrics.swaps[name, "refused"] += 1
+        if self._said.get(name) == (version, error):
+            return
+        self._said[name] = version, error
+        served = self.served.get(name)
+        kept = served.current.version if served and served.current else None
+        self._log("refused", level="error", name=name, version=version or None, error=error, goes_on_with=kept)
 
     async def follow(self) -> None:
         """Look again and again, until the server stops."""

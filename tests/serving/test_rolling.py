@@ -34,6 +34,8 @@ REQUEST = (
     f"content-length: {len(_BYTES)}\r\n\r\n"
 ).encode() + _BYTES
 
+REFUSED = f'jackpot_loads_total{{model="{MARKET}",result="refused"}}'
+
 
 @pytest.fixture(scope="module")
 def own(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
@@ -150,13 +152,19 @@ def test_a_version_that_is_not_what_it_says_is_not_loaded(fresh: Trained, name: 
 
 
 def test_a_corrupt_version_is_refused_and_the_old_goes_on(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
+    before, lines = rolling.metric(REFUSED), len(rolling.lines("refused"))
     own.deploy(2, model_sha256="0" * 64)
-    assert wait_for(lambda: rolling.lines("refused"), 10)
+    assert wait_for(lambda: rolling.metric(REFUSED) >= before + 3, 10)  # tried again, and counted each time
     assert _ask(rolling) == v1
     assert rolling.ready()
-    (first, *_) = rolling.lines("refused")
-    assert (first["level"], first["goes_on_with"]) == ("error", "v1")
-    assert 'jackpot_loads_total{model="england",result="refused"}' in httpx.get(f"{rolling.url}/metrics").text
+    (line,) = rolling.lines("refused")[lines:]  # and said once
+    assert (line["level"], line["goes_on_with"]) == ("error", "v1")
+    own.deploy(2, model_sha256="1" * 64)  # for another reason, and said again
+    assert wait_for(lambda: len(rolling.lines("refused")) == lines + 2, 10)
+    own.deploy(2)
+    assert wait_for(lambda: _ask(rolling)["model_version"] == "v2", 10)
+    own.deploy(2, model_sha256="1" * 64)  # after one that was good, and said anew
+    assert wait_for(lambda: len(rolling.lines("refused")) == lines + 3, 10)
 
 
 def test_a_candidate_answers_beside_the_champion(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
@@ -171,15 +179,14 @@ def test_a_candidate_answers_beside_the_champion(rolling: Server, own: Trained, 
 def test_a_damaged_deployment_record_changes_nothing_and_is_said_once(
     rolling: Server, own: Trained, v1: dict[str, Any], data: bytes
 ) -> None:
-    loads = 'jackpot_loads_total{model="england",result="refused"}'
-    before, lines = rolling.metric(loads), len(rolling.lines("refused"))
+    before, lines = rolling.metric(REFUSED), len(rolling.lines("refused"))
     own.store.replace(f"deployments/{MARKET}.json", data)
     assert wait_for(lambda: len(rolling.lines("refused")) > lines, 10)
     time.sleep(1)  # ten more looks, and longer than retry_seconds
     (line,) = rolling.lines("refused")[lines:]
     assert (line["level"], line["name"], line["goes_on_with"]) == ("error", MARKET, "v1")
     assert "deployments/england.json" in line["error"]
-    assert rolling.metric(loads) == before + 1
+    assert rolling.metric(REFUSED) == before + 1
     assert _ask(rolling) == v1
     assert rolling.ready()
 
