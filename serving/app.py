@@ -11,13 +11,14 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from fastapi import FastAPI
 
 from . import v1, v2
-from .fleet import Fleet, Served
+from .fleet import Fleet, Log, Served
 from .openapi import described
 from .payload_log import PayloadLog
 from .refusal import Refusal, shown
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Log = Callable[..., None]
 
 JSON: Final = (b"content-type", b"application/json")
 BINARY: Final = (b"content-type", b"application/octet-stream")
@@ -42,21 +42,22 @@ MODEL: Final = re.compile(r"/(jackpot|v1)/models/([\w.-]+)|/v2/models/([\w.-]+)(
 """What is said of a model: `/jackpot/models/MODEL` is what KServe's own metadata has no room for."""
 PROBES: Final = frozenset({"/", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked for every few seconds by machines, and of no interest to a trace."""
-VERSIONED: Final = re.compile(r"(/v2/models/[\w.-]+)/versions/([\w.-]+)/infer")
+INFERENCE: Final = re.compile(
+    r"/v1/models/([\w.-]+):(predict|explain)|/v2/models/([\w.-]+)(?:/versions/([\w.-]+))?/infer"
+)
 _REPOSITORY: Final = "/v2/repository/"
 _REQUEST_ID: Final = re.compile(rb"[\w.:/=+-]{1,128}")
 
 
+@dataclass(slots=True)
 class Result:
-    """An answer on its way: body, headers beside it, and what it was made of."""
+    """An answer on its way, and what it was made of."""
 
-    __slots__ = ("body", "forecast", "json_length", "question", "version")
-
-    def __init__(
-        self, version: Version, body: bytes, question: Question, forecast: Forecast | None, json_length: int | None
-    ) -> None:
-        self.version, self.body, self.question = version, body, question
-        self.forecast, self.json_length = forecast, json_length
+    body: bytes
+    question: Question
+    forecast: Forecast | None
+    json_length: int | None
+    """Of the body's JSON, where binary tensors follow it."""
 
 
 class ServingApp(FastAPI):
@@ -113,22 +114,19 @@ class ServingApp(FastAPI):
         await super().__call__({**scope, "query_string": b""}, receive, send)
 
     def _find(self, path: str) -> tuple[str, Served] | None:
-        """Return the protocol and model of a path that is asked for the first time; None where it is none."""
-        versioned = VERSIONED.fullmatch(path)
-        if versioned:
-            served = self.fleet.served.get(versioned[1].removeprefix("/v2/models/"))
-            known = served and served.current and served.current.version == versioned[2]
-            return ("v2", served) if served and known else None
-        for name, served in self.fleet.served.items():
-            for protocol, hot in (
-                ("v1", f"/v1/models/{name}:predict"),
-                ("explain", f"/v1/models/{name}:explain"),
-                ("v2", f"/v2/models/{name}/infer"),
-            ):
-                if path == hot:
-                    self._hot[path] = protocol, served
-                    return protocol, served
-        return None
+        """Return the protocol and model of a path that is not known yet; None where nothing is inferred there."""
+        asked = INFERENCE.fullmatch(path)
+        if asked is None:
+            return None
+        name, verb, other, number = asked.groups()
+        served = self.fleet.served.get(name or other)
+        if served is None:
+            return None
+        found = {"predict": "v1", "explain": "explain", None: "v2"}[verb], served
+        if number is not None:  # which version that is changes: not kept
+            return found if served.current and served.current.version == number else None
+        self._hot[path] = found
+        return found
 
     def _said(self, path: str) -> dict[str, Any] | None:
         """Return what is said of the server and its models beside forecasts; None where KServe says it itself.
@@ -185,13 +183,13 @@ class ServingApp(FastAPI):
         whole = False
         status, instances, version, found = 200, 0, None, None
         try:
-            content = _content(headers, protocol)
+            json_length = _json_length(headers, protocol)
             body = await self._body(receive, headers)
             whole = True
             current = served.current
             if current is None:
                 raise Refusal(503, "not_ready", f"no version of {served.name} is ready yet")
-            result = await self._result(current, protocol, body, headers if content == "binary" else None)
+            result = await self._result(current, protocol, body, json_length)
             version, instances = current.version, len(result.question.dates)
             answer, out = result.body, [JSON]
             if result.json_length is not None:
@@ -215,8 +213,7 @@ class ServingApp(FastAPI):
         seconds = time.perf_counter() - started
         self.seen(served.name, protocol, scope["path"], status, seconds, version, instances, request_id, headers, found)
 
-    async def _result(self, version: Version, protocol: str, body: bytes, headers: dict[bytes, bytes] | None) -> Result:
-        json_length = headers.get(b"inference-header-content-length") if headers else None
+    async def _result(self, version: Version, protocol: str, body: bytes, json_length: bytes | None) -> Result:
         if len(body) <= SHORT and protocol != "explain":
             try:
                 return self._work(version, protocol, body, json_length, True)
@@ -241,15 +238,15 @@ class ServingApp(FastAPI):
         if protocol == "v1":
             asked = v1.question(body, settings, settings.max_instances)
             forecast = version.forecast(asked, in_loop=in_loop)
-            return Result(version, v1.answer(version, asked, forecast), asked, forecast, None)
+            return Result(v1.answer(version, asked, forecast), asked, forecast, None)
         if protocol == "v2":
             asked, wanted = v2.read(body, json_length, version.name, settings)
             forecast = version.forecast(asked, in_loop=in_loop)
             answer, length = v2.answer(version, asked, wanted, forecast)
-            return Result(version, answer, asked, forecast, length)
+            return Result(answer, asked, forecast, length)
         asked = v1.question(body, settings, settings.max_explained)
         version.forecast(asked, in_loop=False)  # whose checks are those of an explanation
-        return Result(version, v1.explanation(version, asked), asked, None, None)
+        return Result(v1.explanation(version, asked), asked, None, None)
 
     def request_id(self, headers: dict[bytes, bytes]) -> str:
         """Return the client's id of a request where it gave a plain one, else a new one."""
@@ -265,25 +262,18 @@ class ServingApp(FastAPI):
         length = headers.get(b"content-length")
         if length is not None and int(length) > most:
             raise _too_long(int(length), most)
-        message = await self._part(receive)
-        body = message.get("body", b"")
-        if not message.get("more_body", False):
-            if len(body) > most:
-                raise _too_long(len(body), most)
-            return bytes(body)
-        parts, size = [body], len(body)
-        until = asyncio.get_running_loop().time() + 3 * self.fleet.settings.body_seconds
-        while message.get("more_body", False):
-            if size > most:
-                raise _too_long(size, most)
-            if asyncio.get_running_loop().time() > until:
-                raise Refusal(408, "slow", "the body took too long to come")
+        parts: list[bytes] = []
+        size, until = 0, time.monotonic() + 3 * self.fleet.settings.body_seconds
+        while True:
             message = await self._part(receive)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-        if size > most:
-            raise _too_long(size, most)
-        return b"".join(parts)
+            if size > most:
+                raise _too_long(size, most)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            if time.monotonic() > until:
+                raise Refusal(408, "slow", "the body took too long to come")
 
     async def _part(self, receive: Receive) -> MutableMapping[str, Any]:
         seconds = self.fleet.settings.body_seconds
@@ -320,19 +310,22 @@ class ServingApp(FastAPI):
         self.request_log(orjson.dumps(line))
 
 
-def _content(headers: dict[bytes, bytes], protocol: str) -> str:
-    """Return `json` or `binary` (V2's extension); raise Refusal for any other type of content."""
+def _json_length(headers: dict[bytes, bytes], protocol: str) -> bytes | None:
+    """Return the length of the JSON part, where binary tensors (V2's extension) follow it, else None.
+
+    Raises Refusal for a type of content that is not read.
+    """
     given = headers.get(b"content-type", b"")
     kind = given.partition(b";")[0].strip().lower()
-    binary = protocol == "v2" and b"inference-header-content-length" in headers
+    length = headers.get(b"inference-header-content-length") if protocol == "v2" else None
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding != b"identity":
         raise Refusal(415, "encoding", "not an encoding that is read", field="Content-Encoding",
                       found=encoding.decode("latin-1"), allowed="identity")  # fmt: skip
-    if kind == b"application/json" or (binary and kind in (b"application/octet-stream", b"")):
+    if kind == b"application/json" or (length is not None and kind in (b"application/octet-stream", b"")):
         charset = given.partition(b"charset=")[2].strip(b'" ').lower()
         if charset in (b"", b"utf-8", b"utf8"):
-            return "binary" if binary else "json"
+            return length
     raise Refusal(415, "content_type", "not a type of content that is read", field="Content-Type",
                   found=given.decode("latin-1"), allowed="application/json")  # fmt: skip
 

@@ -17,6 +17,7 @@ from .settings import Settings
 from .version import Version
 
 Log = Callable[..., None]
+"""Writes a line of the log: its event, level, and what else it says."""
 
 
 @dataclass

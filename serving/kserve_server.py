@@ -19,8 +19,8 @@ from grpc import aio
 from kserve import model_server
 from uvicorn.protocols.http import httptools_impl
 
-from .app import Log, ServingApp
-from .fleet import Fleet
+from .app import ServingApp
+from .fleet import Fleet, Log
 from .grpc_service import InferenceService
 from .http_protocol import HttpProtocol
 from .v2 import INPUTS, OUTPUTS

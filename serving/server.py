@@ -24,9 +24,9 @@ from prometheus_client import REGISTRY
 from jackpot.errors import JackpotError
 from jackpot.store import FolderStore, Store
 
-from .app import Log, ServingApp
+from .app import ServingApp
 from .background import Background, Lines
-from .fleet import Fleet
+from .fleet import Fleet, Log
 from .kserve_server import model_server_for
 from .loading import UNREGISTERED, Assignment, deployed, in_folder
 from .metrics import Metrics
@@ -78,14 +78,15 @@ def open_tracing(environ: Mapping[str, str], settings: Settings, log: Log) -> Tr
     def first(*names: str, default: str = "") -> str:
         return next((value for name in names if (value := environ.get(name, "").strip())), default).lower()
 
-    exporter = first("OTEL_TRACES_EXPORTER")
+    asked = first("OTEL_TRACES_EXPORTER")
     endpoint = first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    if not (exporter or endpoint) or exporter == "none" or first("OTEL_SDK_DISABLED") == "true":
+    if not (asked or endpoint) or asked == "none" or first("OTEL_SDK_DISABLED") == "true":
         return None
+    exporter = asked or "otlp"
     protocol = first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL", default="http/protobuf")
     try:
-        if (exporter or "otlp") != "otlp" or protocol != "http/protobuf":
-            raise ValueError(f"exporter {exporter or 'otlp'}, protocol {protocol}; known are otlp and http/protobuf")
+        if (exporter, protocol) != ("otlp", "http/protobuf"):
+            raise ValueError(f"exporter {exporter}, protocol {protocol}; known are otlp and http/protobuf")
         from .tracing import Tracing
 
         return Tracing(settings, log)
@@ -122,16 +123,16 @@ def serve() -> None:
     tracing = open_tracing(os.environ, settings, log)
     app.serve(fleet, log, lines.add, payloads, tracing)
     metrics.gauges["jackpot_log_lines_dropped"] = "Lines of the log that did not fit.", lambda: lines.dropped
+    writers: list[Background] = []
     if payloads is not None:
-        metrics.gauges["jackpot_payloads_dropped"] = (
-            "Rows of the payload log that did not fit.",
-            lambda: payloads.dropped,
-        )
+        told = "Rows of the payload log that did not fit."
+        metrics.gauges["jackpot_payloads_dropped"] = told, lambda: payloads.dropped
+        writers.append(payloads)
     if tracing is not None:
         spans = tracing.spans
         metrics.gauges["jackpot_spans_dropped"] = "Spans that did not reach the collector.", lambda: spans.dropped
-    parts = (payloads, tracing.spans if tracing is not None else None, lines)
-    writers: list[Background] = [one for one in parts if one is not None]
+        writers.append(spans)
+    writers.append(lines)  # stopped last: the others say in it what they lost
     REGISTRY.register(metrics)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -19,13 +19,13 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from .app import Send
 from .background import Background
+from .fleet import Log
 from .grpc_service import CODES, SERVICE
 from .refusal import Refusal
 from .settings import Settings
 
-Log = Callable[..., None]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 SERVICE_NAME: Final = "jackpot-predictor"
 """Where OTEL_SERVICE_NAME says nothing."""
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
