@@ -14,7 +14,7 @@ from . import v2
 from .app import ServingApp
 from .columns import only
 from .refusal import Refusal
-from .version import TooMuchAtOnceError, Version
+from .version import Forecast, Question, TooMuchAtOnceError, Version
 
 SHORT: Final = 256
 """Instances that are forecast in the event loop."""
@@ -56,20 +56,18 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         kind, handler = self._methods[method]
 
-        async def answer(data: bytes, context: Context) -> bytes:
-            started, refusal, answered, request = time.perf_counter(), None, b"", None
+        async def answer(data: bytes, context: Context) -> Any:
+            started, request = time.perf_counter(), None
             try:
                 request = kind.FromString(data)
-                answered = (await handler(request, context)).SerializeToString()
+                return (await handler(request, context)).SerializeToString()
             except DecodeError:
                 refusal = Refusal(400, "protobuf", f"the bytes are no {kind.__name__}")
             except Refusal as found:
                 refusal = found
-            if method == "ModelInfer" and refusal is not None:
+            if method == "ModelInfer":
                 self._refuse(getattr(request, "model_name", ""), refusal, context, time.perf_counter() - started)
-            if refusal is not None:
-                await context.abort(CODES[refusal.status], refusal.text)
-            return answered
+            return await context.abort(CODES[refusal.status], refusal.text)
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
@@ -175,7 +173,7 @@ def _metadata(context: Context) -> dict[bytes, bytes]:
     return {key.encode(): value if isinstance(value, bytes) else value.encode() for key, value in given}
 
 
-def _response(id: str, version: Version, asked: Any, forecast: Any, names: list[str], raw: bool) -> Any:
+def _response(id: str, version: Version, asked: Question, forecast: Forecast, names: list[str], raw: bool) -> Any:
     response = pb.ModelInferResponse(model_name=version.name, model_version=version.version, id=id)
     for key, value in {"quantiles": v2.levels_text(asked.levels), **version.origin}.items():
         response.parameters[key].string_param = value

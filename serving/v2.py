@@ -49,15 +49,15 @@ class Wanted:
     binary: Mapping[str, bool]
 
 
-def read(body: bytes, json_length: bytes | None, name: str, settings: Settings) -> tuple[Question, Wanted]:
+def read(body: bytes, json_length: bytes | None, model: str, settings: Settings) -> tuple[Question, Wanted]:
     """Return what a V2 body asks of a model and wants; `json_length` is of its JSON where binary tensors follow it."""
     end = _json_end(body, json_length)
     document = json_object(body[:end])
     only(document, ("id", "inputs", "model_name", "outputs", "parameters"), "")
     # No field of the protocol, but KServe's own client sends it.
-    if document.get("model_name", name) != name:
+    if document.get("model_name", model) != model:
         raise Refusal(422, "model", "not the model of the address", field="model_name", found=document["model_name"],
-                      allowed=name)  # fmt: skip
+                      allowed=model)  # fmt: skip
     parameters = document.get("parameters", {})
     only(parameters, ("quantiles", "binary_data_output"), "parameters")
     inputs = document.get("inputs")
@@ -251,7 +251,7 @@ def answer(version: Version, asked: Question, wanted: Wanted, forecast: Forecast
             binary.append(values.tobytes())
             tensor["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
-            tensor["data"] = values.ravel() if name == "quantiles" else values
+            tensor["data"] = values.ravel()
         tensors.append(tensor)
     document = {
         "model_name": version.name,
