@@ -51,8 +51,8 @@ class Opened:
         note = next((note for note in self.notes if note.version == version), None)
         if note is None:
             known = ", ".join(note.version for note in self.notes) or "none is registered"
-            lost = f"the registry has lost {', '.join(self.lost)}: jackpot models restore puts them back"
-            hint = lost if self.lost else ""
+            lost = ", ".join(self.lost)
+            hint = f"the registry has lost {lost}: jackpot models restore puts them back" if lost else ""
             raise InputError(Problem(f"{self.name} has no such version", found=version, allowed=known, hint=hint))
         places = self.places
         return load_version(self.name, Version(version, note.sha256), places.store, places.registry)
@@ -184,6 +184,7 @@ def restore(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
     from ..adapters.identity import caller
     from ..adapters.places import open_places
     from ..market.loading import known_markets, load_market
+    from ..ports import RegistryLostError
     from ..promotion.restore import model_names
 
     output, places = Output(as_json), open_places(environment)
@@ -195,7 +196,12 @@ def restore(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
             promoter = places.promoter(market, model_name, by, now())
             with output.working(f"comparing {model_name} with the store"):
                 done = promoter.restore()
-                promoter.settle()
+                try:
+                    promoter.settle()
+                except RegistryLostError:
+                    # Already told, with the remedy: the other names go on.
+                    if done is None or not done.failed:
+                        raise
             if done is not None:
                 found.append({"market": market, **asdict(done)})
     failed = [each for each in found if each["failed"]]
@@ -203,7 +209,10 @@ def restore(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
         output.json(found)
     if not found:
         output.say("the registry has every version that the audit log and the store have")
-    output.next_step(f"jackpot models list {found[0]['market'] if found else 'MARKET'}")
+    if failed:
+        output.next_step(f"put these files back, then: jackpot models restore {failed[0]['market']}")
+    else:
+        output.next_step(f"jackpot models list {found[0]['market'] if found else 'MARKET'}")
     return 1 if failed else 0
 
 
@@ -223,7 +232,8 @@ def _year(output: Output, opened: Opened, market: str, one: str, other: str) -> 
     for draw in found.draws:
         figures = (draw.announced, draw.sales, draw.one.jackpot, draw.other.jackpot)
         expected = (draw.one.expected_sales, draw.other.expected_sales)
-        rows.add_row(draw.draw_date, *("-" if one is None else money.short(one) for one in (*figures, *expected)))
+        cells = ("-" if figure is None else money.short(figure) for figure in (*figures, *expected))
+        rows.add_row(draw.draw_date, *cells)
     output.results.print(rows)
     for sentence in found.words(money.short):
         output.say(sentence)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from jackpot.adapters.places import open_places
+from jackpot.promotion.versions import version_prefix
 from tests.cli.test_governance import jackpot, told
 from tests.conftest import Place
 from tests.core.promotion.conftest import NAME, Scene, at
@@ -38,3 +40,11 @@ def test_a_registry_whose_database_is_gone_is_noticed_and_filled_again(place: Pl
     (row,) = told(jackpot(place, "models", "list", "england", "--json"))
     assert (row["version"], row["stands"], row["sha256"]) == ("v1", ["champion"], champion.sha256)
     assert told(jackpot(place, "models", "restore", "england", "--json")) == []
+
+    (place.root / "mlflow.db").unlink()
+    shutil.rmtree(place.root / "store" / version_prefix(NAME, champion))
+    gone = jackpot(place, "models", "restore", "england", "--json")
+    assert gone.returncode == 1
+    (each,) = told(gone)
+    assert (each["again"], list(each["failed"])) == ([], ["v1"])
+    assert "back-up" in each["failed"]["v1"]
