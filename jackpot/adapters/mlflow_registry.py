@@ -35,6 +35,19 @@ VERSION_TAG: Final = "version"
 MODEL_CODE = Path(__file__).with_name("mlflow_model.py")
 
 
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what MLflow refuses into an error that a week can go on without."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        # The same words each time: they may stand in a recommendation.
+        print(str(error).splitlines()[0], file=sys.stderr)
+        raise RegistryUnreachableError(f"MLflow answers {error.error_code}") from error
+
+
 class MlflowRegistry:
     """MLflow 3 at a tracking URI; each name has an experiment and a registered model."""
 
@@ -49,7 +62,7 @@ class MlflowRegistry:
 
         # Tens of thousands of objects that live as long as the process: walking them at exit costs 0.3 s.
         gc.freeze()
-        self._missing = MlflowException
+        self._refusal = MlflowException
         self._mlflow = mlflow
         self._artifacts = artifacts
         mlflow.set_tracking_uri(tracking_uri)
@@ -91,7 +104,7 @@ class MlflowRegistry:
         found = self._named(name)
         try:
             aliases = dict(self._client.get_registered_model(name).aliases) if found else {}
-        except self._missing as error:
+        except self._refusal as error:
             raise JackpotError(f"the registry cannot be read: {error}") from error
         notes = [
             VersionNote(
@@ -105,6 +118,7 @@ class MlflowRegistry:
         ]
         return sorted(notes, key=lambda note: int(note.version.removeprefix("v")))
 
+    @_in_words()
     def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
         """Point each alias at a version, or at none; those that stand so already are left alone.
 
@@ -114,33 +128,22 @@ class MlflowRegistry:
         lost = sorted({version for version in aliases.values() if version is not None} - set(numbers))
         if lost:
             raise RegistryLostError(f"the registry has lost {', '.join(lost)} of {name}; see: jackpot models restore")
-        with self._in_words():
-            held = dict(self._client.get_registered_model(name).aliases) if numbers else {}
-            for alias, wanted in aliases.items():
-                if wanted is None and alias in held:
-                    self._client.delete_registered_model_alias(name, alias)
-                elif wanted is not None and str(held.get(alias)) != numbers[wanted]:
-                    self._client.set_registered_model_alias(name, alias, numbers[wanted])
+        held = dict(self._client.get_registered_model(name).aliases) if numbers else {}
+        for alias, wanted in aliases.items():
+            if wanted is None and alias in held:
+                self._client.delete_registered_model_alias(name, alias)
+            elif wanted is not None and str(held.get(alias)) != numbers[wanted]:
+                self._client.set_registered_model_alias(name, alias, numbers[wanted])
 
     def _named(self, name: str) -> dict[str, ModelVersion]:
         """Return a name's versions as the audit log names them: by their number, or by the tag of those put back."""
         try:
             found = list(self._client.search_model_versions(f"name = '{name}'"))
-        except self._missing as error:
+        except self._refusal as error:
             raise JackpotError(f"the registry cannot be read: {error}") from error
         # Of two that were put back at the same moment the first stands; a number that means another model gives way.
         order = sorted(found, key=lambda version: (VERSION_TAG in version.tags, -int(version.version)))
         return {_house_name(version): version for version in order}
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Turn what MLflow refuses into an error that a week can go on without."""
-        try:
-            yield
-        except self._missing as error:
-            # The same words each time: they may stand in a recommendation.
-            print(str(error).splitlines()[0], file=sys.stderr)
-            raise RegistryUnreachableError(f"MLflow answers {error.error_code}") from error
 
     def _loaded(self, name: str, version: ModelVersion) -> RegisteredModel:
         with tempfile.TemporaryDirectory() as folder:
@@ -152,6 +155,7 @@ class MlflowRegistry:
             _house_name(version), version.tags.get("sha256", ""), version.tags.get("as_of", ""), files
         )
 
+    @_in_words()
     def log(
         self,
         name: str,
@@ -164,20 +168,6 @@ class MlflowRegistry:
         trials: Sequence[TrialRun] = (),
     ) -> str:
         """Log a training run, its model's files, pages beside it, trials under it; return MLflow's URI of the model."""
-        with self._in_words():
-            return self._log(name, run_id, sha256, files, metrics, params, pages, trials)
-
-    def _log(
-        self,
-        name: str,
-        run_id: str,
-        sha256: str,
-        files: Files,
-        metrics: Mapping[str, float],
-        params: Mapping[str, Any],
-        pages: Files,
-        trials: Sequence[TrialRun],
-    ) -> str:
         mlflow = self._mlflow
         self._use_experiment(name)
         with mlflow.start_run(run_name=run_id, tags={"run_id": run_id, "model_sha256": sha256}) as run:
@@ -205,15 +195,16 @@ class MlflowRegistry:
                 )
         return str(logged.model_uri)
 
+    @_in_words()
     def register(self, name: str, logged: str, sha256: str, tags: Mapping[str, str]) -> str:
         """Register a logged model and return its version (v3); what is registered already keeps its version.
 
         It is the same where the model's files are, and the gates that it was judged by (`gates` among the tags).
         """
-        with self._in_words():
-            same = self._by_tags(name, {"sha256": sha256, **{key: tags[key] for key in ("gates",) if key in tags}})
-            return _house_name(same or self._create(name, logged, {**tags, "sha256": sha256}))
+        same = self._by_tags(name, {"sha256": sha256, **{key: tags[key] for key in ("gates",) if key in tags}})
+        return _house_name(same or self._create(name, logged, {**tags, "sha256": sha256}))
 
+    @_in_words()
     def restore(self, name: str, version: str, sha256: str, files: Files, tags: Mapping[str, str]) -> None:
         """Register files again under the version (v3) that they had before the registry lost it.
 
@@ -222,20 +213,19 @@ class MlflowRegistry:
         """
         pages = {file: data for file, data in files.items() if file in ("card.md", "evaluation.json")}
         logged = self.log(name, tags.get("run_id") or "restored", sha256, files, {}, {"restored": version}, pages)
-        with self._in_words():
-            while True:
-                created = self._create(name, logged, {**tags, "sha256": sha256})
-                ahead = int(version.removeprefix("v")) - int(created.version)
-                if ahead <= 0:
-                    break
-                self._client.delete_model_version(name, str(created.version))
-            if ahead:
-                self._client.set_model_version_tag(name, str(created.version), VERSION_TAG, version)
+        while True:
+            created = self._create(name, logged, {**tags, "sha256": sha256})
+            ahead = int(version.removeprefix("v")) - int(created.version)
+            if ahead <= 0:
+                break
+            self._client.delete_model_version(name, str(created.version))
+        if ahead:
+            self._client.set_model_version_tag(name, str(created.version), VERSION_TAG, version)
 
     def _create(self, name: str, logged: str, tags: Mapping[str, str]) -> ModelVersion:
         try:
             self._client.create_registered_model(name)
-        except self._missing as error:
+        except self._refusal as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         return self._client.create_model_version(
@@ -266,7 +256,7 @@ class MlflowRegistry:
     def _by_alias(self, name: str, alias: str) -> ModelVersion | None:
         try:
             return self._client.get_model_version_by_alias(name, alias)
-        except self._missing as error:
+        except self._refusal as error:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise JackpotError(f"the registry cannot be read: {error}") from error
