@@ -205,9 +205,7 @@ class Promoter:
         asked, given = self._approval(version)
         loaded = self._load(version)
         gates = Gates.model_validate_json(loaded.files[GATES])
-        evidence = asked.body["evidence"]
-        hashes = evidence.get("files") if isinstance(evidence, dict) else None
-        if hashes != dict(file_hashes(loaded.files)):
+        if _hashes(asked) != file_hashes(loaded.files):
             raise JackpotError(f"the files of {version.version} are not those that were approved in {asked.subject}")
         if _four_eyes(asked, loaded) and not two_people(given.by, str(asked.body["trained_by"])):
             raise JackpotError(
@@ -255,11 +253,8 @@ class Promoter:
 
     def _load(self, version: Version) -> RegisteredModel:
         """Return a version's files, put right in the store where they were damaged there."""
-        evidence = next((entry.body["evidence"] for entry in reversed(self._requests(version))), None)
-        approved_files = evidence.get("files") if isinstance(evidence, dict) else None
-        hashes = (
-            {name: str(told) for name, told in approved_files.items()} if isinstance(approved_files, dict) else None
-        )
+        asked = self._requests(version)
+        hashes = _hashes(asked[-1]) if asked else None
         return load_version(self.model_name, version, self.store, self.registry, hashes, self.say)
 
     def _target(self, version: Version) -> Target:
@@ -270,6 +265,13 @@ class Promoter:
 
 def _aliases(stand: Standings, champion: Version) -> dict[str, str | None]:
     return {"previous": stand.previous.version if stand.previous else None, "champion": champion.version}
+
+
+def _hashes(asked: Entry) -> dict[str, str] | None:
+    """Return the hashes of a version's files as a request names them; None where it does not."""
+    evidence = asked.body["evidence"]
+    files = evidence.get("files") if isinstance(evidence, dict) else None
+    return {name: str(told) for name, told in files.items()} if isinstance(files, dict) else None
 
 
 def _four_eyes(asked: Entry, version: RegisteredModel) -> bool:

@@ -17,8 +17,6 @@ from .turns import Version, standings
 GATES: Final = "gates.json"
 FILES: Final = (SCALARS, ARRAYS, "card.md", "evaluation.json", GATES, "market.yaml", "snapshot.parquet")
 """What a version is made of: the model's own files, and what it was fitted and judged on."""
-
-
 HASH_DIGITS: Final = 16
 """So many digits of a model's hash stand in keys."""
 
