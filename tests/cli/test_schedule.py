@@ -26,6 +26,14 @@ def environment(place: Place, host: str, extra: str = "") -> str:
     return str(path)
 
 
+def with_token(place: Place, served: tuple[str, KubeflowServer], token: str) -> str:
+    """Return an environment whose token file holds this token, for a server that takes `fresh` alone."""
+    host, server = served
+    server.token = "fresh"  # noqa: S105
+    (place.root / "token").write_text(f"{token}\n")
+    return environment(place, host, "kfp_token_file: token\n")
+
+
 def test_an_apply_converges_and_a_second_changes_nothing(
     capsys: pytest.CaptureFixture[str], place: Place, kubeflow: tuple[str, KubeflowServer]
 ) -> None:
@@ -121,10 +129,7 @@ def test_a_server_that_stumbles_once_is_asked_again(
 def test_an_expired_token_says_what_to_do(
     capsys: pytest.CaptureFixture[str], place: Place, kubeflow: tuple[str, KubeflowServer]
 ) -> None:
-    host, server = kubeflow
-    server.token = "fresh"  # noqa: S105
-    (place.root / "token").write_text("stale\n")
-    env = environment(place, host, "kfp_token_file: token\n")
+    env = with_token(place, kubeflow, "stale")
     code, _, err = call(capsys, "schedule", "list", "--environment", env)
     assert code == 1
     assert "renew it" in err
@@ -138,13 +143,10 @@ def test_an_expired_token_says_what_to_do(
 def test_a_run_is_submitted_with_the_environments_token(
     capsys: pytest.CaptureFixture[str], place: Place, kubeflow: tuple[str, KubeflowServer]
 ) -> None:
-    host, server = kubeflow
-    server.token = "fresh"  # noqa: S105
-    (place.root / "token").write_text("fresh\n")
-    env = environment(place, host, "kfp_token_file: token\n")
+    env = with_token(place, kubeflow, "fresh")
     code, _, err = call(capsys, "submit", "england", "--environment", env, "--no-wait", "--json")
     assert code == 0, err
-    (run,) = server.runs.values()
+    (run,) = kubeflow[1].runs.values()
     assert run["runtime_config"]["parameters"] == {"market": "england", "environment": "cluster"}
 
 
