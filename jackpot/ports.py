@@ -91,7 +91,7 @@ class Registry(Protocol):
     def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
         """Point each alias at a version, or at none; those that stand so already are left alone.
 
-        Raises RegistryLostError where there is no such version.
+        Raises RegistryLostError where there is no such version, once the others are set; its alias then points at none.
         """
 
 

@@ -122,18 +122,19 @@ class MlflowRegistry:
     def set_aliases(self, name: str, aliases: Mapping[str, str | None]) -> None:
         """Point each alias at a version, or at none; those that stand so already are left alone.
 
-        Raises RegistryLostError where there is no such version.
+        Raises RegistryLostError where there is no such version, once the others are set; its alias then points at none.
         """
         numbers = {named: str(version.version) for named, version in self._named(name).items()}
+        held = dict(self._client.get_registered_model(name).aliases) if numbers else {}
+        for alias, wanted in aliases.items():
+            number = numbers.get(wanted or "")
+            if number is None and alias in held:
+                self._client.delete_registered_model_alias(name, alias)
+            elif number is not None and str(held.get(alias)) != number:
+                self._client.set_registered_model_alias(name, alias, number)
         lost = sorted({version for version in aliases.values() if version is not None} - set(numbers))
         if lost:
             raise RegistryLostError(f"the registry has lost {', '.join(lost)} of {name}; see: jackpot models restore")
-        held = dict(self._client.get_registered_model(name).aliases) if numbers else {}
-        for alias, wanted in aliases.items():
-            if wanted is None and alias in held:
-                self._client.delete_registered_model_alias(name, alias)
-            elif wanted is not None and str(held.get(alias)) != numbers[wanted]:
-                self._client.set_registered_model_alias(name, alias, numbers[wanted])
 
     def _named(self, name: str) -> dict[str, ModelVersion]:
         """Return a name's versions as the audit log names them: by their number, or by the tag of those put back."""

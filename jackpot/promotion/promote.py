@@ -136,7 +136,7 @@ class Promoter:
         body = {"from": stand.champion.body, "reason": reason}
         entry = end(self.log, "rollback", self.model_name, stand.turn, stand.previous, body, by=self.by, at=self.at)
         if entry.kind == "promotion":
-            raise JackpotError(f"{entry.body['version']} was promoted at this very moment: roll back again")
+            raise JackpotError(f"the promotion of {entry.body['version']} ended at this very moment: roll back again")
         self.settle()
         return stand.previous
 
@@ -167,17 +167,22 @@ class Promoter:
             self.deployer.serve(self.market, self._target(champion))
         self.restore()
         notes = {note.version: note for note in self.registry.versions(self.model_name)}
-        for version in filter(None, (champion, stand.previous)):
-            note = notes.get(version.version)
-            if note is not None and note.sha256 != version.sha256:
-                raise RegistryLostError(
-                    f"the registry has another model than the audit log as {version.version} of {self.model_name}: "
-                    f"delete it there, then: jackpot models restore {self.market}"
-                )
-        aliases = _aliases(stand, champion)
+        strange = {
+            version.version
+            for version in (champion, stand.previous)
+            if version and version.version in notes and notes[version.version].sha256 != version.sha256
+        }
+        aliases = {
+            alias: None if version in strange else version for alias, version in _aliases(stand, champion).items()
+        }
         if champion.version in notes and "challenger" in notes[champion.version].aliases:
             aliases["challenger"] = None
         self.registry.set_aliases(self.model_name, aliases)
+        if strange:
+            raise RegistryLostError(
+                f"the registry has another model than the audit log as {', '.join(sorted(strange))} of "
+                f"{self.model_name}: delete it there, then: jackpot models restore {self.market}"
+            )
 
     def _half_rolled_back(self, stand: Standings, champion: Version) -> bool:
         """Return whether the last change is a rollback that traffic or aliases have not followed yet."""
@@ -185,12 +190,8 @@ class Promoter:
             return False
         if self.deployer.served(self.market) != champion.sha256:
             return True
-        held = self._held()
+        held = {alias: note.version for note in self.registry.versions(self.model_name) for alias in note.aliases}
         return any(held.get(alias) != version for alias, version in _aliases(stand, champion).items())
-
-    def _held(self) -> dict[str, str]:
-        notes = self.registry.versions(self.model_name)
-        return {alias: note.version for note in notes for alias in note.aliases}
 
     def _load_champion(self, stand: Standings, champion: Version) -> None:
         try:

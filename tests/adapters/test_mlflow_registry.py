@@ -134,7 +134,8 @@ def test_a_version_whose_number_is_taken_keeps_its_name_by_a_tag(registry: Mlflo
         register(registry, "deleted", each, gates="x")
     registry._client.delete_model_version("deleted", "1")
     with pytest.raises(RegistryLostError, match=r"has lost v1 of deleted.*jackpot models restore"):
-        registry.set_aliases("deleted", {"champion": "v2", "previous": "v1"})
+        registry.set_aliases("deleted", {"previous": "v1", "champion": "v2"})
+    assert [note.aliases for note in registry.versions("deleted")] == [("champion",)]
     for _ in range(2):
         refill(registry, "deleted", "v1", A)
     assert [(note.version, note.sha256) for note in registry.versions("deleted")] == [("v1", A), ("v2", B)]
