@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -20,11 +20,12 @@ from pydantic import ValidationError
 from jackpot.adapters.places import Places
 from jackpot.approval import pending
 from jackpot.audit import AuditLog, Entry
+from jackpot.canonical import sha256
 from jackpot.errors import JackpotError
 from jackpot.market.calendar import next_draw_date
 from jackpot.market.loading import known_markets, load_market
 from jackpot.market.schema import Market
-from jackpot.outcomes import Outcomes, decision_for, waits_for_second
+from jackpot.outcomes import Outcomes, decision_for, outcomes, waits_for_second
 from jackpot.ports import VersionNote
 from jackpot.promotion import Version
 from jackpot.records import Evaluation, Metadata, Monitor, Recommendation, Record
@@ -42,7 +43,8 @@ TODAY_LONGEST: Final = 60.0
 TODAY_WAIT: Final = 0.3
 """Longest wait of the first page for what is being read; the rest follows."""
 PARALLEL: Final = 4
-KEPT: Final = 512
+RECORDS_KEPT: Final = 512
+OUTCOMES_KEPT: Final = 16
 MONITORED: Final = 52
 
 
@@ -55,16 +57,37 @@ V = TypeVar("V")
 R = TypeVar("R", bound=Record)
 
 
-class Kept(OrderedDict[K, V]):
-    """The values used last."""
+class Kept(Generic[K, V]):
+    """The values used last, for any thread."""
 
-    def get_or(self, key: K, make: Callable[[], V], most: int = KEPT) -> V:
-        """Return the value of a key, made where it is not there."""
-        found = self.pop(key) if key in self else make()
-        self[key] = found
-        while len(self) > most:
-            self.popitem(last=False)
-        return found
+    def __init__(self, most: int) -> None:
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._most = most
+        self._lock = threading.Lock()
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, or None."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def get_or(self, key: K, make: Callable[[], V]) -> V:
+        """Return the value of a key, made where it is not there: nobody else waits for that."""
+        found = self.get(key)
+        if found is not None:
+            return found
+        made = make()
+        with self._lock:
+            found = self._values.setdefault(key, made)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+            return found
+
+    def forget(self, key: K) -> None:
+        """Drop a value."""
+        with self._lock:
+            self._values.pop(key, None)
 
 
 @dataclass(frozen=True)
@@ -130,9 +153,8 @@ class Desk:
         self._logs = {name: places.audit(name) for name in self._markets}
         self._locks = {name: threading.RLock() for name in self._markets}
         self._known: dict[str, Known] = {}
-        self._kept = threading.Lock()
-        self._records: Kept[str, Recommendation] = Kept()
-        self._outcomes: Kept[str, tuple[object, Outcomes]] = Kept()
+        self._records: Kept[str, Recommendation] = Kept(RECORDS_KEPT)
+        self._outcomes: Kept[tuple[str, int, str], Outcomes] = Kept(OUTCOMES_KEPT)
         self._versions: dict[str, tuple[list[VersionNote], dt.datetime]] = {}
         self._rows = {name: self._blank(market) for name, market in self._markets.items()}
         self._rows_at: dt.datetime | None = None
@@ -217,11 +239,7 @@ class Desk:
         def read() -> Recommendation:
             return _record(Recommendation, self.places.store.read(f"{prefix}/recommendation.json"), prefix)
 
-        with self._kept:
-            found = self._records.get(prefix)
-        found = found or read()
-        with self._kept:
-            return self._records.get_or(prefix, lambda: found)
+        return self._records.get_or(prefix, read)
 
     def report(self, name: str, entry: Entry, with_cash: bool) -> ReportInputs:
         """Return what the report on a recommendation is made from; cash only for those who may see it."""
@@ -249,26 +267,20 @@ class Desk:
 
     def outcomes(self, name: str) -> Outcomes:
         """Return what became of a market's recommendations; raise JackpotError where its history cannot be read."""
-        from jackpot.canonical import sha256
-        from jackpot.outcomes import outcomes
         from jackpot.steps.preprocess import read_source
         from jackpot.steps.weekly import week_in_memory
 
         loaded, known = load_market(name), self.known(name)
         source = read_source(loaded, "", self.places.read, self.places.environment.synthetic_allowed)
-        state = (len(known.all), sha256(source.data))
-        with self._kept:
-            before = self._outcomes.get(name)
-        if before is not None and before[0] == state:
-            return before[1]
-        week = week_in_memory(loaded, source, None)
-        try:
-            found = outcomes(known.as_log, self.places.store, loaded.market, week.history.draws)
-        except ValidationError as error:
-            raise _unreadable(f"recommendations of {name}", error) from None
-        with self._kept:
-            self._outcomes.pop(name, None)
-            return self._outcomes.get_or(name, lambda: (state, found), 16)[1]
+
+        def made() -> Outcomes:
+            week = week_in_memory(loaded, source, None)
+            try:
+                return outcomes(known.as_log, self.places.store, loaded.market, week.history.draws)
+            except ValidationError as error:
+                raise _unreadable(f"recommendations of {name}", error) from None
+
+        return self._outcomes.get_or((name, len(known.all), sha256(source.data)), made)
 
     def verdicts(self, name: str) -> list[tuple[Entry, Monitor | None]]:
         """Return the monitor's last verdicts, newest first, with their records where the store has them."""

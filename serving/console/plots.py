@@ -15,6 +15,8 @@ from jackpot.report.money import Money
 from jackpot.report.monitor import NAMES
 from jackpot.steps.beside import YearBeside
 
+from .desk import beside_of
+
 Look = Literal["line", "point-line", "edge", "edge-point", "floor", "dash"]
 SMALLEST: Final = 2
 
@@ -97,22 +99,17 @@ def year_plot(found: YearBeside) -> Plot:
 
 def version_plot(places: Places, market: Market, entry: Entry) -> tuple[Plot | None, str]:
     """Return the demand curves of a challenger and the champion it was compared with, or why there are none."""
-    from jackpot.promotion import Version
     from jackpot.promotion.compare import compare_versions
     from jackpot.promotion.versions import load_version
 
-    evidence = entry.body["evidence"]
-    beside = evidence.get("comparison") if isinstance(evidence, dict) else None
-    if not isinstance(beside, dict):
+    pair = beside_of(entry)
+    if pair is None:
         return None, "There was no champion to compare it with."
     name = str(entry.body["model_name"])
     # Opened anew: a registry that did not answer once is given up for as long as it is open.
     registry = Places(places.environment, places.root).registry
     try:
-        champion, challenger = (
-            load_version(name, Version.of(body), places.store, registry) for body in (beside, entry.body)
-        )
-        found = compare_versions(champion, challenger)
+        found = compare_versions(*(load_version(name, version, places.store, registry) for version in pair))
     except (JackpotError, OSError, KeyError) as error:
         return None, f"The models cannot be read: {str(error).partition(chr(10))[0]}"
     curves, money = found.curves, Money(market.currency, market.currency_decimals)

@@ -12,7 +12,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jackpot.adapters.places import Places
 from jackpot.errors import InputError, Problem
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from jackpot.decision.changes import Changes
     from jackpot.decision.solution import Solution
 
-K = TypeVar("K")
-V = TypeVar("V")
 MARKETS_KEPT: Final = 8
 CIRCUMSTANCES_KEPT: Final = 16
 ANSWERS_KEPT: Final = 256
@@ -51,9 +49,9 @@ class Questions:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._solved: OrderedDict[Week, Future[Solution]] = OrderedDict()
-        self._under: Kept[tuple[Week, str], Solution] = Kept()
-        self._curves: Kept[tuple[Week, str], dict[str, list[float]]] = Kept()
-        self._answers: Kept[tuple[Week, str, bool], bytes] = Kept()
+        self._under: Kept[tuple[Week, str], Solution] = Kept(CIRCUMSTANCES_KEPT)
+        self._curves: Kept[tuple[Week, str], dict[str, list[float]]] = Kept(CIRCUMSTANCES_KEPT)
+        self._answers: Kept[tuple[Week, str, bool], bytes] = Kept(ANSWERS_KEPT)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, "solve")
         self._turns = {replans: asyncio.Semaphore(number) for replans, number in AT_ONCE.items()}
@@ -86,7 +84,7 @@ class Questions:
         known = self._answers.get(key)
         if known is not None:
             self.asked["kept answer"] += 1
-            return self._answers.get_or(key, lambda: known, ANSWERS_KEPT)
+            return known
         # Shielded: whoever else asks about this week waits for the same solving.
         solved = await asyncio.shield(asyncio.wrap_future(self.prepare(week)))
         async with self._turns[changes.replans]:
@@ -95,7 +93,7 @@ class Questions:
             self.asked["new plan" if changes.replans else "kept plan"] += 1
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(self._thinkers, self._answer, week, changes, with_cash, solved)
-        return self._answers.get_or(key, lambda: found, ANSWERS_KEPT)
+        return self._answers.get_or(key, lambda: found)
 
     def _answer(self, week: Week, changes: Changes, with_cash: bool, solved: Solution) -> bytes:
         from jackpot.canonical import rounded
@@ -122,7 +120,7 @@ class Questions:
         from jackpot.decision.what_if import under
 
         others = changes.model_copy(update={"jackpot": ()})
-        return self._kept(self._under, (week, others.model_dump_json()), lambda: under(solved, others))
+        return self._under.get_or((week, others.model_dump_json()), lambda: under(solved, others))
 
     def _curve(self, week: Week, changes: Changes, after: Solution) -> dict[str, list[float]]:
         """Return a draw's value by jackpot, which cash has no part in."""
@@ -135,16 +133,7 @@ class Questions:
             return {name: table[name].tolist() for name in CURVE}
 
         others = changes.model_copy(update={"jackpot": (), "cash": None})
-        return self._kept(self._curves, (week, others.model_dump_json()), made)
-
-    def _kept(self, known: Kept[K, V], key: K, make: Callable[[], V]) -> V:
-        """Return what is kept of a key, made without the lock where it is not there."""
-        with self._lock:
-            if key in known:
-                return known.get_or(key, make, CIRCUMSTANCES_KEPT)
-        made = make()
-        with self._lock:
-            return known.get_or(key, lambda: made, CIRCUMSTANCES_KEPT)
+        return self._curves.get_or((week, others.model_dump_json()), made)
 
     def _solve(self, asked: Week) -> Solution:
         from jackpot.adapters.settings import champions_tuning

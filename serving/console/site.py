@@ -51,7 +51,7 @@ class Site:
         """The report's style, the plots' and the console's own, in one file: a page waits for it to show anything."""
         static = (self.style.encode(), *(path.read_bytes() for path in sorted((HERE / "static").iterdir())))
         self._edition = sha256(b"".join(static))[:12]
-        self._drawn: Kept[tuple[str, bool], Future[dict[str, Any]]] = Kept()
+        self._drawn: Kept[tuple[str, bool], Future[dict[str, Any]]] = Kept(DRAWN_KEPT)
         # matplotlib's settings are the process's: one picture at a time.
         self._pencil = ThreadPoolExecutor(1, "draw")
         self._templates = Templates(
@@ -144,12 +144,12 @@ class Site:
             }
 
         key = (str(entry.body["prefix"]), with_cash)
-        future = self._drawn.get_or(key, lambda: self._pencil.submit(draw), DRAWN_KEPT)
+        future = self._drawn.get_or(key, lambda: self._pencil.submit(draw))
         try:
             # Shielded: whoever else opens the page waits for the same pictures.
             return await asyncio.shield(asyncio.wrap_future(future))
         except Exception:
-            self._drawn.pop(key, None)
+            self._drawn.forget(key)
             raise
 
     def week_of(self, market: str, entry: Entry) -> Week:
