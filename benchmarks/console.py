@@ -34,6 +34,8 @@ from tests.serving.conftest import free_port, wait_for
 from tests.serving.console.conftest import ENVIRONMENT, ROOT, ask
 from tests.serving.console.test_decisions import alive, killed_in_a_decision, process
 
+from .servers import cpu_seconds
+
 MARKETS, WEEKS, PEOPLE = 200, 156, 50
 EVERYONE = '{"*": ["local:*"]}'
 ISSUER, AUDIENCE = "https://id.example.com", "jackpot-console"
@@ -316,12 +318,6 @@ def killed(week: Path, root: Path, times: int) -> dict[str, float]:
 def p95(values: list[float]) -> float:
     """Return the 95% quantile."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> float:

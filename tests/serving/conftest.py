@@ -108,9 +108,10 @@ def fresh(trained: Trained, tmp_path: Path) -> Trained:
 
 @pytest.fixture(scope="session")
 def server(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a server of v1 that no test changes."""
+    """Return a server of v1 that no test changes, and in which none may meet a defect."""
     log = tmp_path_factory.mktemp("server") / "log"
     limits = ("--body_seconds", "1", "--head_seconds", "1", "--max_body_bytes", "9000000")
     one = start(log, "--deployed", "--store", str(trained.folder), *limits)
     yield one
     assert one.stop() == 0
+    assert one.lines("defect") == []

@@ -83,8 +83,7 @@ def test_the_server_answers_with_its_lock_alone(
         request.inputs.add(name="draw_date", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"2025-12-20")
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
             channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(request.SerializeToString())
-        trained_on = server.lines("loaded")
-        assert [line["model_version"] for line in trained_on] == ["v1"]
+        assert [line["model_version"] for line in server.lines("loaded")] == ["v1"]
         assert wait_for(lambda: len(collector.find(jackpot__model=MARKET)) == 4, 10)
     finally:
         assert server.stop() == 0

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from benchmarks.servers import cpu_seconds
 
 from .conftest import MARKET, Server
 
@@ -271,18 +271,13 @@ def _until_closed(raw: socket.socket, part: bytes, times: int, pause: float = 0.
     return False
 
 
-def _cpu_seconds(server: Server) -> float:
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def test_an_endless_head_costs_nobody_else_anything(server: Server) -> None:
-    used = _cpu_seconds(server)
+    used = cpu_seconds(server.process.pid)
     with socket.create_connection(("127.0.0.1", server.http)) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nX-A: ")
         assert _until_closed(raw, b"a" * 1_000_000, 200)
     assert httpx.post(f"{server.url}/v1/models/{MARKET}:predict", json=_one()).is_success
-    assert _cpu_seconds(server) - used < 0.5
+    assert cpu_seconds(server.process.pid) - used < 0.5
 
 
 def test_a_head_just_short_enough_is_answered(server: Server) -> None:
@@ -526,7 +521,3 @@ def test_whatever_is_sent_is_never_a_defect(server: Server, junk: Any, raw: byte
             answer = client.post(path[verb], content=body, headers=headers)
             assert answer.status_code in (200, 400, 413, 415, 422), answer.text
     assert _grpc(server, "ModelInfer", raw)[0] in ("OK", "INVALID_ARGUMENT", "NOT_FOUND")
-
-
-def test_no_defect_was_met(server: Server) -> None:
-    assert server.lines("defect") == []
