@@ -114,16 +114,20 @@ class Places:
         """Return a market's audit log; raise InputError where the key that signs it is missing."""
         from ..audit import AuditLog
 
+        return AuditLog(market, *self._audit_stores, self._keyring)
+
+    @cached_property
+    def _audit_stores(self) -> tuple[Store, Store]:
+        """Those of the records and of the heads, of every market."""
         settings = self.environment.audit
-        return AuditLog(market, self._open(settings.store, 0o644), self._open(settings.heads, 0o644), self._keyring)
+        return self._open(settings.store, 0o644), self._open(settings.heads, 0o644)
 
     @cached_property
     def _keyring(self) -> Keyring:
         from .audit_key import open_key
 
         settings = self.environment.audit
-        stores = [self._open(uri, 0o644) for uri in (settings.store, settings.heads)]
-        return open_key(self.root / settings.key, settings.create_key, stores)
+        return open_key(self.root / settings.key, settings.create_key, self._audit_stores)
 
     def kubeflow(self, host: str | None = None) -> Kubeflow:
         """Return Kubeflow's API at `host` or at the environment's address; raise InputError where neither is given."""
