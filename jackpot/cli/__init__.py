@@ -94,7 +94,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input or usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    output = Output(as_json="--json" in words)
+    output, verbose = Output(as_json="--json" in words), not {"-v", "--verbose"}.isdisjoint(words)
     try:
         code = cli.main(words, prog_name="jackpot", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -118,12 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        if error.filename is None or not {"-v", "--verbose"}.isdisjoint(words):
+        if error.filename is None or verbose:
             raise
         output.failure(f"{error.filename}: {error.strerror} (-v shows where)")
         sys.exit(1)
     except Exception as error:
-        if not {"-v", "--verbose"}.isdisjoint(words):
+        if verbose:
             raise
         output.failure(f"{type(error).__name__}: {error} (this is a defect of jackpot; -v shows where)")
         sys.exit(1)
