@@ -99,20 +99,14 @@ def verify(markets: tuple[str, ...], files: bool, expected: tuple[str, ...], env
                 faults, unnamed = file_faults(log, places.store), unnamed_versions(log, places.store)
             except JackpotError as error:
                 faults = [Fault(0, str(error))]
-        last = str(examined.last) if examined.last else None
-        told = {"market": name, "records": examined.last.count if examined.last else 0, "last": last}
-        found.append({**told, "faults": [vars(fault) for fault in faults], "log_damaged": damaged})
-        if files:
-            found[-1]["unnamed"] = unnamed
+        records, last = (examined.last.count, str(examined.last)) if examined.last else (0, None)
+        told = {"market": name, "records": records, "last": last, "faults": [vars(fault) for fault in faults]}
+        found.append({**told, "log_damaged": damaged, **({"unnamed": unnamed} if files else {})})
         if not as_json:
-            state = "[green]whole[/]"
-            if faults:
-                state = (
-                    f"[red]damaged at record {faults[0].number}[/]" if damaged else "[red]whole, its files are not[/]"
-                )
-            output.results.print(
-                f"{state}  [bold]{name}[/]  {told['records']} records{f', last {last}' if last else ''}"
-            )
+            state = "[red]whole, its files are not[/]" if faults else "[green]whole[/]"
+            if damaged:
+                state = f"[red]damaged at record {faults[0].number}[/]"
+            output.results.print(f"{state}  [bold]{name}[/]  {records} records{f', last {last}' if last else ''}")
             for fault in faults:
                 output.say(f"  record {fault.number}: {fault.what}")
             for folder in unnamed:
