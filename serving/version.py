@@ -18,7 +18,7 @@ from jackpot.demand.state_space import StateSpaceDemand
 from jackpot.errors import JackpotError
 from jackpot.market.calendar import expected_draws_between, next_draw_date
 from jackpot.market.schema import Market
-from jackpot.scoring.draw_curve import AskedCurve, Curve, Pieces, QuadraticCurve, members_of, quadratics
+from jackpot.scoring.draw_curve import AskedCurve, Curve, QuadraticCurve, parts_of, quadratics
 from jackpot.scoring.model import REACH
 from jackpot.steps.state import State
 
@@ -76,8 +76,7 @@ class Version:
         self.last_date = state.seen_from + dt.timedelta(days=settings.horizon_days)
         self._curves: dict[str, Curve] = {}
         self._slopes: Array | None = None
-        known = members_of(demand)
-        self._parts = None if known is None else (*known, Pieces(known[0]))
+        self._parts = parts_of(demand)
         if not self._tried():
             # Right, but a thousand times slower: a model of another form than those of today.
             self._parts = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Final, Literal, Protocol
 
@@ -71,10 +71,6 @@ class Plan(Record):
         """Return where a shard's file lies."""
         suffix = {"forecasts": self.output_format, "rejects": "csv", "shards": "json"}[kind]
         return f"{self.job}/{kind}/part-{number:05d}.{suffix}"
-
-    def numbered(self) -> Iterator[tuple[int, Span]]:
-        """Yield the shards with their numbers."""
-        yield from enumerate(self.shards)
 
 
 class Part(Record):

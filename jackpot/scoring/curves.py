@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..demand.base import Array, Demand
 from ..demand.state_space import StateSpaceDemand
-from .draw_curve import AskedCurve, Curve, Pieces, QuadraticCurve, members_of
+from .draw_curve import AskedCurve, Curve, QuadraticCurve, parts_of
 
 TOLERANCE: Final = 1e-10
 """Largest relative difference of a mean or quantile, and absolute one of an elasticity, from the model's own."""
@@ -68,8 +68,7 @@ class Curves:
         self._lookup = np.full(0, UNKNOWN, dtype=np.intp)
         self._tables: list[list[Array]] = []
         self._edges: Array | None = None
-        known = members_of(demand)
-        self._parts = (*known, Pieces(known[0])) if known else None
+        self._parts = parts_of(demand)
         self._slope_edges = _pieces(self._slopes_at, self._starts())
         table = None if self._slope_edges is None else _powers(self._slopes_at, self._slope_edges, TOLERANCE)
         self._slopes = None if table is None else [list(table[:, 0])]
@@ -96,7 +95,7 @@ class Curves:
         inside = (logs >= self._ends[0]) & (logs <= self._ends[1])
         at = np.where(inside, logs, self._ends[0])
         found, elasticity = np.empty((1 + len(self.q), len(logs))), np.empty((1, len(logs)))
-        if self._edges is not None and self._tables:
+        if self._edges is not None:
             _look_up(self._tables, self._edges, at, np.maximum(places, 0), found)
             np.exp(found, out=found)
         by_model = np.flatnonzero(~inside | (places < 0))
@@ -117,9 +116,8 @@ class Curves:
 
     def _starts(self) -> Array:
         """Return where the curves may bend: the ends, the knots and the calibration's two jackpots."""
-        members, _ = members_of(self.demand) or ([], None)
         bends = list(self._ends)
-        for one in members:
+        for one in self._parts[0] if self._parts else ():
             if isinstance(one, StateSpaceDemand):
                 bends += [*one.design.knots.tolist(), one.scale.from_log, one.scale.to_log]
         inside = sorted({bend for bend in bends if self._ends[0] <= bend <= self._ends[1]})

@@ -4,8 +4,8 @@ Between the knots of a demand curve every parameter draw's log sales are a quadr
 piece hold all of it. What comes out is the demand's own forecast but for the last digits, without its regressors being
 built at each question; who relies on it tries that first.
 
-A draw costs 2 ms here and a question 12 µs, for requests; for files of rows with the same levels, `curves` takes 10 ms
-a draw and is then thirty times as fast.
+A draw costs 1 to 11 ms here, by how many draws lie before it, and a question 12 µs, for requests; for files of rows
+with the same levels, `curves` takes 10 ms a draw and is then thirty times as fast.
 """
 
 from __future__ import annotations
@@ -82,11 +82,12 @@ def quadratics(at_places: Array) -> Array:
     return np.stack([mid, (high - low) / 2, (high + low) / 2 - mid], axis=-1)
 
 
-def members_of(demand: Demand) -> tuple[list[PosteriorDemand], Array] | None:
-    """Return the demands that a demand mixes, with their weights; None for one that is no mixture of known form."""
+def parts_of(demand: Demand) -> tuple[list[PosteriorDemand], Array, Pieces] | None:
+    """Return the demands that a demand mixes, their weights and pieces; None where it is no mixture of known form."""
     if isinstance(demand, CombinedDemand):
-        return list(demand.members), np.asarray(demand.weights, dtype=float)
-    return ([demand], np.ones(1)) if isinstance(demand, PosteriorDemand) else None
+        members: list[PosteriorDemand] = [*demand.members]
+        return members, np.asarray(demand.weights, dtype=float), Pieces(members)
+    return ([demand], np.ones(1), Pieces([demand])) if isinstance(demand, PosteriorDemand) else None
 
 
 class QuadraticCurve:

@@ -8,7 +8,7 @@ import pytest
 from jackpot.demand.models import new_model
 from jackpot.history.snapshot import read_snapshot
 from jackpot.market.loading import parse_market
-from jackpot.scoring.draw_curve import AskedCurve, Pieces, QuadraticCurve, members_of
+from jackpot.scoring.draw_curve import AskedCurve, QuadraticCurve, parts_of
 from tests.scoring import model_files_of, scoring_model
 
 LEVELS = (0.5, 0.001, 0.9)
@@ -17,10 +17,10 @@ LEVELS = (0.5, 0.001, 0.9)
 @pytest.mark.parametrize("kind", ["state_space", pytest.param("combination", marks=pytest.mark.slow)])
 def test_quadratics_say_what_the_model_says(kind: str) -> None:
     model = scoring_model("england", kind)
-    known = members_of(model.demand)
-    assert known is not None
+    parts = parts_of(model.demand)
+    assert parts is not None
     path = model.calendar[:3]
-    curve = QuadraticCurve(*known, Pieces(known[0]), path)
+    curve = QuadraticCurve(*parts, path)
     jackpots = model.demand.largest_seen * np.exp(np.linspace(-6.0, 4.0, 41))
     mean, quantiles = curve(jackpots, LEVELS)
     own_mean, own_quantiles = AskedCurve(model.demand, path)(jackpots, LEVELS)
@@ -38,11 +38,10 @@ def test_a_demand_without_knots_is_one_piece(kind: str) -> None:
     market = parse_market(files["market.yaml"], "market.yaml")
     draws = read_snapshot(files["snapshot.parquet"], market)
     demand = new_model(kind).fit(draws, market).condition(draws, market)
-    known = members_of(demand)
-    assert known is not None
-    pieces = Pieces(known[0])
-    assert pieces.places.shape == (1, 3)
+    parts = parts_of(demand)
+    assert parts is not None
+    assert parts[2].places.shape == (1, 3)
     path = scoring_model("england").calendar[:1]
     jackpots = np.array([1e5, 2e7, 4e9])
-    found, own = QuadraticCurve(*known, pieces, path), AskedCurve(demand, path)
+    found, own = QuadraticCurve(*parts, path), AskedCurve(demand, path)
     np.testing.assert_allclose(found(jackpots, LEVELS)[0], own(jackpots, LEVELS)[0], rtol=1e-10)
