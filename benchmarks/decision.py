@@ -29,7 +29,7 @@ from jackpot.decision.simulate import known_ledger, simulate_policy, simulate_ru
 from jackpot.decision.situation import Array, Situation, situate
 from jackpot.decision.true_ledger import true_ledger
 from jackpot.demand.base import Demand, Elasticity
-from jackpot.game.winners import draw_winners, group_rate, winner_distribution
+from jackpot.game.winners import draw_winners, group_rate, winner_chances
 from jackpot.history.contract import History
 from jackpot.market.schema import Game, Market
 from jackpot.records import InputHashes, ModelNote
@@ -384,7 +384,7 @@ def game_figures(draws: int = 10_000_000) -> list[Figure]:
         for _ in range(10):
             won = draw_winners(game, np.full(draws // 10, mean), rng)
             count += np.bincount(np.minimum(won, 199), minlength=200)
-        law = np.array([float(one[0]) for one in winner_distribution(game, np.array([mean]))])
+        law = np.array([float(one[0]) for one in winner_chances(game, np.array([mean]))])
         if game.postcode is not None:
             # Paid once, whoever wins: of the number of winners only P(nobody) counts.
             law = np.array([np.exp(-group_rate(game) * mean), -np.expm1(-group_rate(game) * mean)])

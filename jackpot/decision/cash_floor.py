@@ -221,13 +221,6 @@ class CashPromise:
     spent: bool
 
 
-def cash_promise(
-    situation: Situation, outlook: Outlook, cash_now: float, rule: schema.Cash, jackpots: Array
-) -> CashPromise:
-    """Return what is left of the promise on cash."""
-    return floor_promise(situation, outlook, cash_purse(situation, cash_now, rule), jackpots)
-
-
 def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots: Array) -> CashPromise:
     """Return what is left of a promise; what was held at its start is what is held now less what the draws left.
 

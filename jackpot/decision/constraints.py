@@ -25,9 +25,9 @@ from .grid import StepGrid
 from .payout_ratio import Timeline, cash_timeline, ledger_of, surplus, timeline
 from .plan import candidates, make_plan, ratio_ahead
 from .pool_plan import make_pool_plan
-from .promise import ROUNDING, Mask, Promise, Side
+from .promise import ROUNDING, Promise, Side
 from .reserve import reserve_purse
-from .situation import Array, Situation
+from .situation import Array, Mask, Situation
 
 _CHEAP_NODES = 1001
 _DEAR_NODES = 17

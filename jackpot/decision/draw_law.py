@@ -9,7 +9,7 @@ import numpy as np
 from ..game.insurance import retained
 from ..game.moments import draw_moments, expected_value
 from ..game.rollover import pool_draw
-from ..game.winners import winner_distribution
+from ..game.winners import winner_chances
 from ..market.schema import Contribution, Market
 from .claims import paid_at_once
 from .situation import Array
@@ -52,8 +52,8 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
     moments = draw_moments(market, price, nodes, jackpots, pool, must)
     game = market.game
     if game.payout == "per_winner":
-        chances = winner_distribution(game, nodes / price / game.jackpot_odds_one_in)
-        chances = [one for one in chances if one.max() > _LEAST_CHANCE]
+        each = winner_chances(game, nodes / price / game.jackpot_odds_one_in)
+        chances = [one for one in each if one.max() > _LEAST_CHANCE]
         paid = [np.broadcast_to(n * jackpots, nodes.shape) for n in range(len(chances))]
         cost = [retained(market.insurance, one) for one in paid]
     else:
@@ -61,7 +61,7 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
         chances, none = [1.0 - win, win], np.zeros_like(win)
         paid = [none, np.divide(moments.jackpot_prizes, win, out=none.copy(), where=win > 0)]
         cost = [none, np.divide(moments.jackpot_cost, win, out=none.copy(), where=win > 0)]
-        if game.pool is not None and (game.must_be_won is not None or game.pool.cap is not None):
+        if game.pool is not None and game.rolls_down:
             drawn = pool_draw(game.pool, nodes, *np.broadcast_arrays(jackpots, np.float64(pool)))
             borne = retained(market.insurance, drawn.top_up)
             chances = [(1.0 - win) * (1.0 - must), win, (1.0 - win) * must]

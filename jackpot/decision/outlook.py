@@ -59,7 +59,7 @@ def settle(
     if game.payout == "per_winner":
         jackpot = _winners(game, moments, sales / price / game.jackpot_odds_one_in, uniform) * announced
         cost = retained(market.insurance, jackpot)
-    elif game.pool is not None and (game.must_be_won is not None or game.pool.cap is not None):
+    elif game.pool is not None and game.rolls_down:
         drawn, emptied = pool_draw(game.pool, sales, announced, pool), won | must_be_won
         jackpot, cost = (
             np.where(won, drawn.jackpot, 0.0),
@@ -76,7 +76,7 @@ def settle(
 
 
 def _winners(game: Game, moments: DrawMoments, mean: Array, uniform: Array) -> Array:
-    """Return numbers of winners: the inverse of `winner_distribution` at 1 - uniform."""
+    """Return numbers of winners: the inverse of `winner_chances` at 1 - uniform."""
     u = variance_over_mean(game) - 1.0
     level = np.broadcast_to(1.0 - uniform, mean.shape).ravel()
     mean = mean.ravel()

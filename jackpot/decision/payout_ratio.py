@@ -7,7 +7,6 @@ import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..game.moments import draw_moments
@@ -16,9 +15,7 @@ from ..market.calendar import draw_dates
 from ..market.schema import Cash, PayoutRatio
 from .claims import due_ahead, paid_at_once
 from .draw_law import accrues
-from .situation import Array, Situation, rollovers_before
-
-Mask = npt.NDArray[np.bool_]
+from .situation import Array, Mask, Situation, rollovers_before
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def draw_margins(situation: Situation, count: int) -> Array:
     if market.game.pool is not None:
         into = market.game.pool.share_of_sales * sales
         held = draws["pool"].shift(1).to_numpy(dtype=np.float64)
-        if market.game.must_be_won is None and market.game.pool.cap is None:
+        if not market.game.rolls_down:
             paid = np.where(paid > 0, np.maximum(paid - held - into, 0.0), paid)
         else:
             # What rolled down stands among secondary prizes, and came out of the pool.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..game.rollover import must_be_won
@@ -18,9 +17,7 @@ from .draw_law import DrawLaw, draw_law
 from .grid import StepGrid
 from .payout_ratio import Ledger, Timeline, surplus
 from .programme import Actions, Cells, Policy, Programme, Stage
-from .situation import Array, Situation
-
-Mask = npt.NDArray[np.bool_]
+from .situation import Array, Mask, Situation
 
 CANDIDATES = 16
 """Jackpots that a plan chooses from at later draws; at this draw it is asked about every one on the step grid."""
@@ -125,6 +122,10 @@ class Ahead:
         slack = 1e-3 * max(widest, *(abs(one) for one in x))
         count = int((_CELLS_OFTEN if often else _CELLS_SELDOM) * self.fineness)
         return Cells.over(min(x) - below - slack, max(x) + above + slack, count, 0.5 if self.lucky else 0.0)
+
+
+Least = Callable[[tuple[int, int], Policy | None, tuple[int, float]], Policy]
+"""Finds the policy of the least multiplier that keeps a promise over draws, before a tail, since a draw and its sum."""
 
 
 @dataclass(frozen=True)
@@ -444,20 +445,32 @@ def make_plan(ahead: Ahead, confidence: float, *, certain: bool = False, restore
     less is attainable from here, the most confident policy is followed until that is over. The period after this one
     has a promise, and a multiplier, of its own.
     """
-    programme = ahead.programme
+    attainable = attainable_now(ahead)
+    promised = max(confidence, _CERTAIN) if certain and attainable >= _CERTAIN else confidence
+
+    def least(draws: tuple[int, int], tail: Policy | None, since: tuple[int, float]) -> Policy:
+        return _least(ahead, confidence, promised, draws, tail, since, restore=restore)
+
+    return plan_by(least, ahead, confidence, promised, attainable)
+
+
+def attainable_now(ahead: Ahead) -> float:
+    """Return the highest probability of keeping every test left in the named period from this draw on."""
     stage = ahead.stages[ahead.now]
     reached = look_ahead(ahead, stage.chance, stage.increment).attainable
-    attainable = float((reached if stage.allowed is None else reached[stage.allowed]).max())
+    return float((reached if stage.allowed is None else reached[stage.allowed]).max())
+
+
+def plan_by(least: Least, ahead: Ahead, confidence: float, promised: float, attainable: float) -> Plan:
+    """Return the plan made of the `least` policy of the period after the named one, if any, and of the named one."""
+    programme, end, draws = ahead.programme, ahead.period_end, len(ahead.stages)
     at_start = float(programme.cells.read(programme.attainable[0, 0], np.array([ahead.x_start]))[0])
-    promised = max(confidence, _CERTAIN) if certain and attainable >= _CERTAIN else confidence
-    end, draws = ahead.period_end, len(ahead.stages)
     tail = None
     if end < draws:
         x = 0.0 if ahead.stages[end - 1].resets else max(ahead.x_now, 0.0)
-        tail = _least(ahead, confidence, promised, (end, draws), None, (end, x), restore=restore)
+        tail = least((end, draws), None, (end, x))
     since = (0, ahead.x_start) if at_start >= confidence else (ahead.now, ahead.x_now)
-    policy = _least(ahead, confidence, promised, (0, end), tail, since, restore=restore)
-    return Plan(ahead, confidence, promised, attainable, at_start, policy, tail, ())
+    return Plan(ahead, confidence, promised, attainable, at_start, least((0, end), tail, since), tail, ())
 
 
 def _least(

@@ -16,10 +16,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .situation import Array
+from .situation import Array, Mask
 
 Actions = npt.NDArray[np.int16]
-Mask = npt.NDArray[np.bool_]
 
 _NEXT_PERIOD = 0.01
 _EACH_TEST = 0.001

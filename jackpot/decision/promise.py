@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .grid import StepGrid
-from .situation import Array
+from .situation import Array, Mask
 
-Mask = npt.NDArray[np.bool_]
 Side = Literal[1, -1]
 
 ROUNDING = 1e-9

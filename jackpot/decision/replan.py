@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from .plan import Ahead, Plan, look_ahead
+from .plan import Ahead, Plan, attainable_now, plan_by
 from .programme import AS_CONFIDENT, Policy
 from .situation import Array
 
@@ -25,22 +25,15 @@ def replan(ahead: Ahead, known: Plan, *, smooth: bool = False) -> Plan:
     not better, and what is out of reach is restored by the most confident jackpot alone, so that they move as smoothly
     as what they depend on.
     """
-    programme, confidence, end = ahead.programme, known.confidence, ahead.period_end
-    stage, scale = ahead.stages[ahead.now], ahead.unit / known.ahead.unit
-    reached = look_ahead(ahead, stage.chance, stage.increment).attainable
-    attainable = float((reached if stage.allowed is None else reached[stage.allowed]).max())
-    at_start = float(programme.cells.read(programme.attainable[0, 0], np.array([ahead.x_start]))[0])
+    confidence, scale = known.confidence, ahead.unit / known.ahead.unit
+    attainable = attainable_now(ahead)
     promised = known.promised if attainable >= known.promised - _ROUNDING else confidence
-    tail = None
-    if known.tail is not None:
-        x = 0.0 if ahead.stages[end - 1].resets else max(ahead.x_now, 0.0)
-        before = scale * float(known.tail.multiplier[0])
-        draws = end, len(ahead.stages)
-        tail = _least(ahead, confidence, promised, draws, None, (end, x), before, smooth=smooth)
-    since = (0, ahead.x_start) if at_start >= confidence else (ahead.now, ahead.x_now)
-    before = scale * known.multiplier
-    policy = _least(ahead, confidence, promised, (0, end), tail, since, before, smooth=smooth)
-    return Plan(ahead, confidence, promised, attainable, at_start, policy, tail, ())
+
+    def least(draws: tuple[int, int], tail: Policy | None, since: tuple[int, float]) -> Policy:
+        before = known.multiplier if draws[0] == 0 or known.tail is None else float(known.tail.multiplier[0])
+        return _least(ahead, confidence, promised, draws, tail, since, scale * before, smooth=smooth)
+
+    return plan_by(least, ahead, confidence, promised, attainable)
 
 
 def _least(

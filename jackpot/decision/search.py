@@ -10,8 +10,7 @@ import pandas as pd
 from .constraints import Constraints
 from .grid import Index, StepGrid
 from .programme import AS_CONFIDENT, LOST
-from .promise import Mask
-from .situation import Array, Situation
+from .situation import Array, Mask, Situation
 from .value import value_table
 
 _WHOLE = 1001

@@ -17,9 +17,8 @@ from .cash_floor import law_now
 from .changes import Changes, changed
 from .nearby import nearby
 from .payout_ratio import surplus
-from .promise import Mask
 from .search import RATIO, most_confident, optimise
-from .situation import Array, Situation, portions
+from .situation import Array, Mask, Situation, portions
 from .solution import Solution
 
 Input = Literal["elasticity", "level", "prize_share"]

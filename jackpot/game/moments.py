@@ -79,7 +79,7 @@ def draw_moments(
         if game.pool is not None:
             drawn = pool_draw(game.pool, sales, jackpot, pool)
             contribution, paid_if_won, cost_if_paid = drawn.contribution, drawn.jackpot, drawn.top_up
-            if game.must_be_won is not None or game.pool.cap is not None:
+            if game.rolls_down:
                 in_any_case = np.exp(-groups) * np.asarray(must_be_won, dtype=np.float64)
                 rolled_down, paid_out = in_any_case * drawn.jackpot + drawn.spilled, win + in_any_case
         gross = paid_out * cost_if_paid

@@ -76,11 +76,6 @@ def winner_chances(game: Game, mean: Array) -> Iterator[Array]:
         yield chance
 
 
-def winner_distribution(game: Game, mean: Array) -> list[Array]:
-    """Return `winner_chances` as a list."""
-    return list(winner_chances(game, mean))
-
-
 def draw_winners(game: Game, mean: Array, rng: np.random.Generator) -> Counts:
     """Return random numbers of jackpot winners, in the shape of their `mean`."""
     if game.postcode is not None:

@@ -159,6 +159,11 @@ class Game(Section):
     must_be_won: MustBeWon | None = Field(default=None, description="For rollover: draws that pay the pool out.")
     postcode: Postcode | None = Field(default=None, description="Required for postcode.")
 
+    @property
+    def rolls_down(self) -> bool:
+        """Whether some of a rollover pool may go to the tiers below: draws must be won, or the pool has a cap."""
+        return self.must_be_won is not None or (self.pool is not None and self.pool.cap is not None)
+
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """A section belongs to its payout convention; secondary prizes are given once."""
         if (self.payout == "rollover") != (self.pool is not None):

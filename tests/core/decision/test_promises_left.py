@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jackpot.decision.cash_floor import Outlook, cash_promise
+from jackpot.decision.cash_floor import Outlook, cash_purse, floor_promise
 from jackpot.decision.payout_ratio import draw_margins
 from jackpot.decision.plan import Ahead, Plan, look_ahead
 from jackpot.decision.programme import Stage
@@ -26,7 +26,7 @@ def promise(world, cash_now, prizes, begins=BEGAN, b=0.3):
     )
     past = world.history(market, draws=20, sales=11e6, prizes=prizes)
     situation = situate(market, past, world.Demand(b=b), dt.date(2025, 12, 29), None)
-    return cash_promise(situation, Outlook(None, None), cash_now, market.cash, NODES)
+    return floor_promise(situation, Outlook(None, None), cash_purse(situation, cash_now, market.cash), NODES)
 
 
 def test_cash_at_the_period_s_start_is_that_of_now_less_what_the_draws_left(world):

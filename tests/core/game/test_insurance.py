@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from jackpot.game.draw import simulate_draws
 from jackpot.game.insurance import premium, retained, retained_per_winner
 from jackpot.game.moments import draw_moments, expected_value
-from jackpot.game.winners import winner_distribution
+from jackpot.game.winners import winner_chances
 from jackpot.market.schema import Insurance
 
 GAMES = {
@@ -48,7 +48,7 @@ def test_draws_have_the_stated_cost(market_of, game):
 @pytest.mark.parametrize("mean", [1e-9, 0.1, 3.0, 60.0, 400.0])
 def test_what_is_retained_of_a_jackpot_to_each_winner_is_the_enumeration(market_of, selection, mean):
     market = market_of(conscious_selection=selection)
-    chances = [float(one[0]) for one in winner_distribution(market.game, np.array([mean]))]
+    chances = [float(one[0]) for one in winner_chances(market.game, np.array([mean]))]
     win = -math.expm1(-selection * mean)
     for excess in (0.0, 5e6, 1e7, 2.5e7, 3e9):
         exact = math.fsum(min(n * 1e7, excess) * chance for n, chance in enumerate(chances))
