@@ -128,11 +128,15 @@ def stated(situation: Situation, solved: Solution) -> dict[str, tuple[float, flo
     outlook, jackpot = solved.constraints.outlook, np.array([solved.jackpot])
     market, ratio, told = situation.market, outlook.ratio, {}
     expected = market.game.pool is not None
-    paths = 512 if market.jackpot.largest_change is not None else np.inf
+    paths = market.decision.samples if expected else 512 if market.jackpot.largest_change is not None else np.inf
     if ratio is not None and outlook is solved.constraints.planned:
         whole = ratio.rule.window_draws >= ratio.plan.ahead.period_end
         kept = float(ratio.look(situation, jackpot).kept[0])
-        told["ratio"] = kept, paths if whole else 512, whole and not expected and ratio.rule.basis == "realised"
+        told["ratio"] = (
+            kept,
+            paths if whole or expected else 512,
+            whole and not expected and ratio.rule.basis == "realised",
+        )
     look = outlook.look(situation, jackpot)
     for promise in solved.constraints.promises:
         if promise.name == "cash_floor" and ratio is None and look is not None:

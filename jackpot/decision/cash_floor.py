@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,13 @@ from ..cash import CashOutlook
 from ..market import schema
 from .draw_law import DrawLaw, draw_law
 from .payout_ratio import Ledger, Timeline, cash_timeline, draw_margins, surplus
-from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan, pools_ahead
+from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan
+from .pool_paths import pool_paths
 from .pool_plan import PoolPlan
+from .pool_states import laws_by_pool, sales_ahead
 from .programme import Stage
 from .replan import replan
-from .rollout import Rollout, roll, sales_at
+from .rollout import Rollout, roll
 from .situation import Array, Situation
 from .true_ledger import TrueLedger, true_ledger
 
@@ -39,18 +40,26 @@ class RatioPlan:
     rule: schema.PayoutRatio
     ledger: Ledger
     plan: Plan
+    _missing: list[TrueLedger | None] = field(default_factory=list, compare=False)
 
-    @cached_property
-    def true_ledger(self) -> TrueLedger | None:
-        """What the programme misses in a window shorter than what is left of the period, and of the largest change."""
-        return true_ledger(self.plan, None if self.rule.tested == "year_end" else self.rule.window_draws)
+    def missing(self, situation: Situation) -> TrueLedger | None:
+        """Return what the programme misses in a window shorter than what is left of the period, of the largest change,
+        and of the pool; computed once.
+        """
+        if not self._missing:
+            window = None if self.rule.tested == "year_end" else self.rule.window_draws
+            pool = situation.market.game.pool is not None
+            paths = pool_paths(situation, self.plan, self.rule, self.ledger) if pool else true_ledger(self.plan, window)
+            self._missing.append(paths)
+        return self._missing[0]
 
     def from_here(self, situation: Situation) -> float:
         """Return the highest probability of keeping what is left of the promise."""
-        if self.plan.ahead.largest_change == np.inf:
+        if self.plan.ahead.largest_change == np.inf and situation.market.game.pool is None:
             return self.plan.attainable
         allowed = self.plan.ahead.stages[self.plan.ahead.now].allowed
-        return float(self.look(situation, self.plan.ahead.jackpots[allowed]).attainable.max())
+        jackpots = self.plan.ahead.jackpots if allowed is None else self.plan.ahead.jackpots[allowed]
+        return float(self.look(situation, jackpots).attainable.max())
 
     def look(self, situation: Situation, jackpots: Array, then: Sequence[float] = ()) -> LookAhead:
         """Return what each jackpot leads to, where the draws after it announce those of `then`."""
@@ -59,7 +68,8 @@ class RatioPlan:
         ahead = self.plan.ahead
         fixed = _fixed(situation, ahead, then, self.rule)
         look = self.plan.look(law, increment * float(np.any(ahead.stages[ahead.now].increment)), fixed)
-        return look if then or self.true_ledger is None else self.true_ledger.corrected(look, jackpots)
+        missing = None if then else self.missing(situation)
+        return look if missing is None else missing.corrected(look, jackpots)
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,14 @@ class Outlook:
     lower: dict[int, Outlook] = field(default_factory=dict, compare=False)
     """The outlooks under plans that are capped at so many candidates."""
 
-    @cached_property
-    def cash_paths(self) -> TrueLedger | None:
-        """What the programme of cash misses where each jackpot binds the next."""
-        return None if self.cash is None else true_ledger(self.cash, None)
+    _cash_missing: list[TrueLedger | None] = field(default_factory=list, compare=False)
+
+    def cash_missing(self, situation: Situation) -> TrueLedger | None:
+        """Return what the programme of cash misses of the largest change, and of the pool; computed once."""
+        if not self._cash_missing and self.cash is not None:
+            pool = situation.market.game.pool is not None
+            self._cash_missing.append(pool_paths(situation, self.cash) if pool else true_ledger(self.cash, None))
+        return self._cash_missing[0] if self._cash_missing else None
 
     @property
     def plan(self) -> Plan | None:
@@ -104,7 +118,8 @@ class Outlook:
             law = law_now(situation, jackpots)
             margin = law.margin - self.cash.ahead.due_at(0)
             look = self.cash.look(law, margin, _fixed(situation, self.cash.ahead, then))
-            return look if then or self.cash_paths is None else self.cash_paths.corrected(look, jackpots)
+            missing = None if then else self.cash_missing(situation)
+            return look if missing is None else missing.corrected(look, jackpots)
         return None if self.pool is None else self.pool.look(situation, jackpots, then)
 
     def after(self, situation: Situation, jackpots: Array, look: LookAhead | None = None) -> Array:
@@ -160,17 +175,18 @@ def _fixed(
     situation: Situation, ahead: Ahead, then: Sequence[float], rule: schema.PayoutRatio | None = None
 ) -> list[Stage]:
     """Return the draws after this one with the one jackpot of each: of the ratio by its `rule`, or of cash."""
-    market, fixed = situation.market, []
-    pools = pools_ahead(situation, ahead.sales, ahead.dates[: len(then) + 1])
-    for t, jackpot in enumerate(then[: len(ahead.dates) - 1], start=1):
-        stage, sales = ahead.stages[ahead.now + t], sales_at(ahead, t, jackpot)[:, None]
-        price = market.price_on(ahead.dates[t].date())
-        law = draw_law(market, price, sales, np.array([max(jackpot, pools[t].held)]), *pools[t])
+    if not then:
+        return []
+    fixed, count = [], min(len(then) + 1, len(ahead.dates))
+    draws = sales_ahead(situation, ahead.sales[:, :count], ahead.jackpots, ahead.dates[:count])
+    path = [np.array([jackpot]) for jackpot in (then[0], *then)[:count]]
+    for t, law in enumerate(laws_by_pool(situation, draws, path)):
+        stage = ahead.stages[ahead.now + t]
         counted = law.counted(None if rule is None else rule.contribution)
         increment = law.margin - ahead.due_at(t) if rule is None else surplus(rule, counted, law.sales)
         increment = increment * float(np.any(stage.increment))
         fixed.append(replace(stage, increment=increment, chance=law.chance, reward=law.value, allowed=None))
-    return fixed
+    return fixed[1:]
 
 
 def law_now(situation: Situation, jackpots: Array) -> DrawLaw:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from ..game.insurance import retained
-from ..game.moments import draw_moments, expected_value
+from ..game.moments import DrawMoments, draw_moments, expected_value
 from ..game.rollover import pool_draw
 from ..game.winners import winner_chances
 from ..market.schema import Contribution, Market
@@ -15,7 +18,8 @@ from .claims import paid_at_once
 from .situation import Array
 
 SALES_BINS = 7
-_HERMITE = ((-(3.0**0.5), 1 / 6), (0.0, 2 / 3), (3.0**0.5, 1 / 6))
+_NORMAL = NormalDist()
+_EDGES = (-np.inf, -1.8, -0.95, -0.3, 0.3, 0.95, 1.8, np.inf)
 _LEAST_CHANCE = 1e-10
 
 
@@ -40,11 +44,25 @@ class DrawLaw:
         return self.prizes if rule is None else accrues(rule, self.sales, self.expected_jackpot)
 
 
+def _normal_nodes() -> tuple[tuple[float, float], ...]:
+    """Return means of the parts of a standard normal between the edges, at unit variance, and the parts' chances."""
+    pairs = list(itertools.pairwise(_EDGES))
+    chances = [_NORMAL.cdf(high) - _NORMAL.cdf(low) for low, high in pairs]
+    means = [
+        (_NORMAL.pdf(low) - _NORMAL.pdf(high)) / chance for (low, high), chance in zip(pairs, chances, strict=True)
+    ]
+    scale = sum(chance * mean**2 for mean, chance in zip(means, chances, strict=True)) ** -0.5
+    return tuple((scale * mean, chance) for mean, chance in zip(means, chances, strict=True))
+
+
+LUCK = _normal_nodes()
+
+
 def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: float, must: float = 0.0) -> DrawLaw:
     """Return the law of a draw from samples of its sales, shape (samples, jackpots), at a ticket `price`.
 
     Sales are the means of `SALES_BINS` equal groups of ordered samples, winners are enumerated, and secondary prizes
-    are log-normal by their two moments, on the three nodes of the Gauss-Hermite rule. With the probability `must` the
+    are log-normal by their two moments, on seven nodes. With the probability `must` the
     draw pays its rollover pool out in any case.
     """
     value = expected_value(market, price, sales, jackpots, pool, must).mean(axis=0)
@@ -68,11 +86,8 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
             paid = [one + drawn.spilled for one in (none, drawn.jackpot, drawn.jackpot)]
             cost = [none, borne, borne]
     chance, prizes, costs = np.stack(chances), np.stack(paid), np.stack(cost)
-    luck = _HERMITE if float(moments.secondary_prizes_variance.max()) > 0 else ((0.0, 1.0),)
-    secondary = [
-        log_normal(moments.secondary_prizes, moments.secondary_prizes_variance, np.float64(normal))
-        for normal, _ in luck
-    ]
+    luck = LUCK if float(moments.secondary_prizes_variance.max()) > 0 else ((0.0, 1.0),)
+    secondary = _at_their_mean(moments, luck)
     kept = nodes * (1.0 - market.costs.share_of_sales) - moments.pool_contribution - market.costs.fixed_per_draw
     kept = kept - moments.insurance_premium
     counted, at_once = market.secondary_counted_share, paid_at_once(market.unclaimed)
@@ -89,6 +104,30 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
         flat([moments.jackpot_prizes + moments.rolled_down] * len(luck)),
         flat([kept - costs - one * at_once for one in secondary]),
         value,
+    )
+
+
+def _at_their_mean(moments: DrawMoments, luck: Sequence[tuple[float, float]]) -> list[Array]:
+    """Return the secondary prizes at each node of luck, given with its chance: together at their mean."""
+    mean, variance = moments.secondary_prizes, moments.secondary_prizes_variance
+    found = [log_normal(mean, variance, np.float64(normal)) for normal, _ in luck]
+    reached = np.sum([chance * one for (_, chance), one in zip(luck, found, strict=True)], axis=0)
+    return [np.divide(one * mean, reached, out=np.zeros_like(one), where=reached > 0) for one in found]
+
+
+def mixed(laws: Sequence[tuple[float, DrawLaw]]) -> DrawLaw:
+    """Return the law of a draw that follows one of several, each with its chance."""
+    if len(laws) == 1:
+        return laws[0][1]
+
+    chance = np.concatenate([share * law.chance for share, law in laws])
+    return DrawLaw(
+        chance / chance.sum(axis=0),
+        np.concatenate([law.sales for _, law in laws]),
+        np.concatenate([law.prizes for _, law in laws]),
+        np.concatenate([law.expected_jackpot for _, law in laws]),
+        np.concatenate([law.margin for _, law in laws]),
+        np.sum([share * law.value for share, law in laws], axis=0),
     )
 
 

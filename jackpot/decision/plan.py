@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..game.rollover import must_be_won
 from ..market.schema import Contribution, PayoutRatio
 from .claims import due_ahead
-from .draw_law import DrawLaw, draw_law
+from .draw_law import DrawLaw
 from .grid import StepGrid
 from .payout_ratio import Ledger, Timeline, surplus
+from .pool_states import laws_by_pool, sales_ahead
 from .programme import Actions, Cells, Policy, Programme, Stage
 from .situation import Array, Mask, Situation
 
 CANDIDATES = 16
 """Jackpots that a plan chooses from at later draws; at this draw it is asked about every one on the step grid."""
 
-_MOST_SAMPLES = 1000
 _CELLS_OFTEN, _CELLS_SELDOM = 2000, 900
 _OFTEN = 12
 _MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 5)])
@@ -88,6 +87,11 @@ class Ahead:
         """Return what falls due at a draw, this one being 0."""
         return self.due[self.now + draw] if self.due else 0.0
 
+    def keeps(self, stage: Stage, x: Array) -> Mask:
+        """Return whether sums after a draw keep its test, but for rounding."""
+        small = _ROUNDING * max(abs(self.x_now), self.programme.cells.width)
+        return np.asarray((x >= stage.low - small) & (x <= stage.high + small), dtype=bool)
+
     @cached_property
     def programme(self) -> Programme:
         """The solved programme."""
@@ -112,13 +116,17 @@ class Ahead:
     def _cells(self) -> Cells:
         tested = [stage.tested for stage in self.stages]
         period = self.period_end
+        # Of each draw: the most that may leave the sum, and the most that may come to it.
         worst = [max(-float(stage.increment.min()), 0.0) + max(float(np.max(stage.drop)), 0.0) for stage in self.stages]
+        best = [max(float(stage.increment.max()), 0.0) + max(-float(np.min(stage.drop)), 0.0) for stage in self.stages]
         total = max(sum(worst[:period]), sum(worst[period:]))
         x = (self.x_start, self.x_now, 0.0)
         often = sum(tested) > _OFTEN
         widest = max(float(np.abs(stage.increment).max()) for stage in self.stages)
         below = min(total, max(2.0 * widest, total / 4)) if often else total
-        above = max([total, *(stage.high for stage in self.stages if stage.high < np.inf)])
+        # Further down nothing is kept any more, and further up nothing can lead.
+        below = min(below, sum(best) / max(math.prod(stage.decay for stage in self.stages), _ROUNDING))
+        above = min(max([total, *(stage.high for stage in self.stages if stage.high < np.inf)]), sum(best))
         slack = 1e-3 * max(widest, *(abs(one) for one in x))
         count = int((_CELLS_OFTEN if often else _CELLS_SELDOM) * self.fineness)
         return Cells.over(min(x) - below - slack, max(x) + above + slack, count, 0.5 if self.lucky else 0.0)
@@ -247,9 +255,7 @@ def _after_this_draw(ahead: Ahead, increment: Array) -> tuple[Array, Mask]:
     """Return the sum after this draw, and where its test is kept."""
     stage = ahead.stages[ahead.now]
     x = stage.decay * ahead.x_now + increment - float(np.max(stage.drop))
-    small = _ROUNDING * max(abs(ahead.x_now), ahead.programme.cells.width)
-    kept = np.asarray((x >= stage.low - small) & (x <= stage.high + small), dtype=bool)
-    return (np.zeros_like(x) if stage.resets else x), kept
+    return (np.zeros_like(x) if stage.resets else x), ahead.keeps(stage, x)
 
 
 def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
@@ -262,46 +268,9 @@ def candidates(grid: StepGrid, count: int = CANDIDATES) -> Array:
 
 
 def laws_ahead(situation: Situation, sales: Array, jackpots: Array, dates: pd.DatetimeIndex) -> tuple[DrawLaw, ...]:
-    """Return the law of each draw ahead from its samples; a rollover pool is taken at its expectation.
-
-    So is whether a draw must be won.
-    """
-    market, sales = situation.market, sales[:_MOST_SAMPLES]
-    pools = pools_ahead(situation, sales, dates)
-    return tuple(
-        draw_law(market, market.price_on(date.date()), sales[:, t, :], jackpots, *pools[t])
-        for t, date in enumerate(dates)
-    )
-
-
-class PoolAhead(NamedTuple):
-    """What a rollover pool is expected to hold before a draw, and the probability that the draw must be won."""
-
-    held: float
-    must_be_won: float
-
-
-def pools_ahead(situation: Situation, sales: Array, dates: pd.DatetimeIndex) -> list[PoolAhead]:
-    """Return what the rollover pool is expected to hold before each draw, at the sales of the middle jackpot."""
-    market, pool, pools = situation.market, situation.pool, []
-    rule = market.game.must_be_won
-    most = 0 if rule is None or rule.after_rollovers is None else rule.after_rollovers
-    counts = np.arange(most + 1, dtype=np.float64)
-    chance = (counts == min(situation.rollovers, most)).astype(np.float64)
-    for t, date in enumerate(dates):
-        must = must_be_won(market, date.date(), counts)
-        pools.append(PoolAhead(pool, float(chance @ must)))
-        if market.game.pool is not None:
-            typical = sales[:_MOST_SAMPLES, t, sales.shape[2] // 2]
-            tickets = typical / market.price_on(date.date())
-            nobody = np.exp(-market.game.conscious_selection * tickets / market.game.jackpot_odds_one_in)
-            held = pool + market.game.pool.share_of_sales * typical
-            held = held if market.game.pool.cap is None else np.minimum(held, market.game.pool.cap)
-            pool = float((held * nobody).mean()) * (1.0 - pools[-1].must_be_won)
-            if most:
-                on = np.where(must, 0.0, chance) * float(nobody.mean())
-                chance = np.concatenate([[1.0 - on.sum()], on[:-1]])
-    return pools
+    """Return the law of each draw ahead from its samples of sales, shape (samples, draws, jackpots)."""
+    draws = sales_ahead(situation, sales, jackpots, dates)
+    return tuple(laws_by_pool(situation, draws, [jackpots] * len(dates)))
 
 
 def ratio_ahead(
@@ -368,7 +337,7 @@ def cash_ahead(
     else:
         sales = situation.sample_sales(jackpots, time.dates)
         laws = laws_ahead(situation, sales, jackpots, time.dates)
-    stages, due = [], _due(situation, sales, time) if reserve is None else ()
+    stages, due = [], _due(situation, sales, laws, time) if reserve is None else ()
     for i, last in enumerate(time.last):
         law = laws[max(i - time.past, 0)]
         increment = law.margin - (due[i] if due else 0.0) if reserve is None else law.counted(reserve) - law.prizes
@@ -377,13 +346,14 @@ def cash_ahead(
     return reachable(situation, ahead)
 
 
-def _due(situation: Situation, sales: Array, time: Timeline) -> tuple[float, ...]:
-    """Return what falls due at each draw: of draws ahead what is expected at the sales of the middle jackpot."""
+def _due(situation: Situation, sales: Array, laws: Sequence[DrawLaw], time: Timeline) -> tuple[float, ...]:
+    """Return what falls due at each draw: of draws ahead what is expected at the jackpots worth most in themselves."""
     market = situation.market
     if market.unclaimed is None:
         return ()
     share = [market.expected_secondary_share(market.price_on(date.date())) for date in time.dates]
-    secondary = sales[:, :, sales.shape[2] // 2].mean(axis=0) * share
+    best = [int(law.value.argmax()) for law in laws]
+    secondary = sales[:, np.arange(len(best)), best].mean(axis=0) * share
     return tuple(due_ahead(situation, time.dates, secondary, time.past).tolist())
 
 

@@ -66,7 +66,7 @@ class PoolPlan:
         draws = min(draws, len(self.dates))
         rng = np.random.default_rng([market.decision.seed, 1])
         uniform, normal = rng.random((draws, samples)), rng.standard_normal((draws, samples))
-        result = Rollout(self.dates[:draws], *(np.empty((samples, draws)) for _ in range(5)))
+        result = Rollout.empty(self.dates[:draws], samples)
         pool, rollovers = np.full(samples, situation.pool), np.full(samples, situation.rollovers)
         announced = np.full(samples, situation.last_jackpot)
         for t in range(draws):

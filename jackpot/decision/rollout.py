@@ -17,14 +17,15 @@ from .grid import within_reach
 from .outlook import Ladder, settle
 from .payout_ratio import Ledger, surplus
 from .plan import Ahead, Plan
-from .situation import Array, Situation
+from .situation import Array, Mask, Situation
 
 
 @dataclass(frozen=True)
 class Rollout:
     """Draws ahead under a plan, arrays of shape (samples, draws): money in units of currency.
 
-    `counted` is what the payout ratio counts as prizes, `prizes` what players win.
+    `counted` is what the payout ratio counts as prizes, `prizes` what players win; `kept` whether the plan's test after
+    the draw is.
     """
 
     dates: pd.DatetimeIndex
@@ -33,6 +34,14 @@ class Rollout:
     counted: Array
     margin: Array
     prizes: Array
+    kept: Mask
+
+    @classmethod
+    def empty(cls, dates: pd.DatetimeIndex, samples: int) -> Rollout:
+        """Return what is to be filled in, with nothing broken yet."""
+        shape = (samples, len(dates))
+        money = [np.empty(shape) for _ in range(5)]
+        return cls(dates, money[0], money[1], money[2], money[3], money[4], np.ones(shape, dtype=bool))
 
 
 def roll(
@@ -58,9 +67,8 @@ def roll(
     ladder = Ladder(situation, dates) if market.game.pool is not None else None
     fixed = [path] if isinstance(path, int | float) else list(path)
     runs = np.arange(samples)
-    shape = (samples, draws)
-    result = Rollout(dates, *(np.empty(shape) for _ in range(5)))
-    added = np.empty(shape)
+    result = Rollout.empty(dates, samples)
+    added = np.empty((samples, draws))
     x, pool = np.full(samples, ahead.x_now), np.full(samples, situation.pool)
     rollovers, owed = np.full(samples, situation.rollovers), _Owed(situation, dates)
     announced, limited = np.full(samples, situation.last_jackpot), market.jackpot.largest_change is not None
@@ -98,15 +106,15 @@ def roll(
         result.counted[:, t], result.margin[:, t], result.prizes[:, t] = counted, margin, prizes
         if rule is None or past is None:
             x = x + margin
-            continue
-        added[:, t] = surplus(rule, counted, sales)
+        else:
+            added[:, t] = surplus(rule, counted, sales)
+            x = x + added[:, t] * float(np.any(stage.increment))
+            if rule.tested != "year_end":
+                leaves = len(past) + t - rule.window_draws
+                x = x - (added[:, leaves - len(past)] if leaves >= len(past) else past[leaves] if leaves >= 0 else 0.0)
+        result.kept[:, t] = ahead.keeps(stage, x)
         if stage.resets:
             x = np.zeros(samples)
-            continue
-        x = x + added[:, t] * float(np.any(stage.increment))
-        if rule.tested != "year_end":
-            leaves = len(past) + t - rule.window_draws
-            x = x - (added[:, leaves - len(past)] if leaves >= len(past) else past[leaves] if leaves >= 0 else 0.0)
     return result
 
 

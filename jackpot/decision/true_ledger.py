@@ -162,8 +162,7 @@ def _rolled(ahead: Ahead, window: int | None, action: Action, paths: int) -> tup
         )
         leaves = -1 if window is None else t - now - window
         x = x + added[t - now] - (added[leaves] if leaves >= 0 else float(np.max(stage.drop)))
-        small = 1e-9 * max(abs(ahead.x_now), ahead.programme.cells.width)
-        holds = (x >= stage.low - small) & (x <= stage.high + small)
+        holds = ahead.keeps(stage, x)
         if t < end:
             kept &= holds
         else:

@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from ..errors import InputError, Problem
-from ..game.moments import expected_value
 from ..records import IsoDate, PlannedDraw, Record, Status
 from .changes import Changes, changed
 from .constraints import money
 from .explain import planned_path
 from .payout_ratio import cash_timeline
-from .plan import laws_ahead, pools_ahead
+from .plan import laws_ahead
+from .pool_states import laws_by_pool, sales_ahead
 from .promise import ROUNDING
 from .solution import Solution, solve, with_cash_now
 from .value import values
@@ -179,18 +179,14 @@ def _free_value(solved: Solution, then: tuple[float, ...], draws: int) -> float:
     if draws == 1:
         return 0.0
     dates = situation.dates(draws)
-    jackpots = np.unique([*solved.grid.jackpots(solved.grid.spread(0, solved.grid.last, 65)), solved.jackpot])
+    jackpots = np.unique([*solved.grid.jackpots(solved.grid.spread(0, solved.grid.last, 65)), solved.jackpot, *then])
     sales = situation.sample_sales(jackpots, dates)
     if not then:
-        return float(sum(law.value.max() for law in laws_ahead(situation, sales, jackpots, dates)[1:]))
-    pools = pools_ahead(situation, sales, dates)
-    total = 0.0
-    for t, jackpot in enumerate(then, start=1):
-        at = np.array([max(jackpot, pools[t].held)])
-        sold = situation.sample_sales(at, dates)[:, t, :]
-        price = situation.market.price_on(dates[t].date())
-        total += float(expected_value(situation.market, price, sold, at, *pools[t]).mean())
-    return total
+        laws = laws_ahead(situation, sales, jackpots, dates)
+    else:
+        path = [np.array([one]) for one in (then[0], *then)]
+        laws = tuple(laws_by_pool(situation, sales_ahead(situation, sales, jackpots, dates), path))
+    return float(sum(law.value.max() for law in laws[1:]))
 
 
 def in_words(answer: WhatIf, decimals_of: Solution) -> str:

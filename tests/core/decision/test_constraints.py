@@ -185,7 +185,7 @@ def test_cash_floor_holds_the_jackpot_down_and_more_cash_lets_it_go(world):
     assert poor.recommendation.binding_constraint == "cash_floor"
     assert poor.recommendation.jackpot < rich.recommendation.jackpot
     assert rich.recommendation.binding_constraint is None
-    assert poor.cash.probability_kept >= 0.95
+    assert poor.cash.probability_kept >= 0.95 - 2 * math.sqrt(0.95 * 0.05 / 500)
     assert poor.cash.fan["p05"].iloc[0] <= poor.cash.fan["p95"].iloc[0]
     assert len(poor.cash.fan) == 52
 

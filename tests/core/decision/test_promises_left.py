@@ -1,10 +1,12 @@
 """Risk that has been spent is not renewed, and a short window's ledger is looked at draw by draw."""
 
 import datetime as dt
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import poisson
 
 from jackpot.decision.cash_floor import Outlook, cash_purse, floor_promise
 from jackpot.decision.payout_ratio import draw_margins
@@ -121,3 +123,16 @@ def test_what_is_stated_on_the_true_ledger_is_attained():
         assert stated.attainable[first] >= kept.mean() - 0.02
         best = max(best, float(kept.mean()))
     assert stated.kept.max() >= best - 0.05
+
+
+def test_a_plan_is_as_fine_as_what_can_be_lost_and_won_back():
+    """Losing n jackpots of 1, n of Poisson(1) a draw: P(Poisson(5) <= 8), whatever 10,000 would do."""
+    winners = np.arange(30.0)
+    chance = np.exp(-1.0 - np.array([math.lgamma(n + 1) for n in winners]))
+    increment = -winners[:, None] * np.array([1.0, 1e4])
+    stages = tuple(
+        Stage(increment, np.stack([chance, chance], axis=1), np.zeros(2), low=0.0, last=i == 4) for i in range(5)
+    )
+    ahead = Ahead(np.array([1.0, 1e4]), pd.DatetimeIndex([]), NODES, (), stages, 0, 8.5, 8.5)
+    look = look_ahead(ahead, stages[0].chance, stages[0].increment)
+    assert look.attainable[0] == pytest.approx(float(poisson(5.0).cdf(8)), abs=0.01)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,12 @@ import pytest
 
 from jackpot.decision.draw_law import draw_law
 from jackpot.decision.payout_ratio import cash_timeline, draw_margins, ledger_of
-from jackpot.decision.plan import cash_ahead, make_plan, pools_ahead
+from jackpot.decision.plan import cash_ahead, make_plan
+from jackpot.decision.pool_states import PoolStates
 from jackpot.decision.rollout import roll
 from jackpot.decision.simulate import simulate_runs
 from jackpot.decision.situation import rollovers_before, situate
+from jackpot.decision.solution import solve
 from jackpot.decision.value import values
 from jackpot.errors import InputError
 from jackpot.game.draw import simulate_draws
@@ -51,22 +54,55 @@ def test_draws_ahead_pay_what_the_game_pays(world, cap):
     ahead = roll(situation, plan, 5e6, 8)
     rng, pool, count = np.random.default_rng(5), np.full(4000, 3e6), np.ones(4000)
     prizes = margin = np.zeros(4000)
-    musts = []
+    musts, paid = [], []
     for date in ahead.dates:
         announced = np.maximum(5e6, pool)
         sales = 11.75e6 * (announced / 15e6) ** 0.4
         must = must_be_won(market, date.date(), count)
         musts.append(must.mean())
         drawn = simulate_draws(market, world.price, sales, announced, pool, rng, must)
-        prizes = prizes + drawn.jackpot_paid + drawn.secondary_paid
+        paid.append(drawn.jackpot_paid + drawn.secondary_paid)
+        prizes = prizes + paid[-1]
         margin = margin + 0.7 * sales - 0.2 * sales - drawn.jackpot_cost - (drawn.secondary_paid - drawn.rolled_down)
         pool, count = drawn.pool_after, np.where((drawn.jackpot_winners > 0) | must, 0.0, count + 1)
     for mine, theirs in ((ahead.counted.sum(axis=1), prizes), (ahead.margin.sum(axis=1), margin)):
         error = theirs.std() / math.sqrt(4000)
         assert abs(mine.mean() - theirs.mean()) < 5 * error
         assert mine.std() == pytest.approx(theirs.std(), rel=0.1)
-    sales = situation.sample_sales(np.array([5e6]), ahead.dates)
-    assert [one.must_be_won for one in pools_ahead(situation, sales, ahead.dates)] == pytest.approx(musts, abs=0.06)
+    states, stated = PoolStates.now(situation), []
+    for date in ahead.dates:
+        stated.append(float(states.chance @ states.must_be_won(market, date.date())))
+        held = np.maximum(5e6, states.held)
+        states = states.after(market, date.date(), np.tile(11.75e6 * (held / 15e6) ** 0.4, (10, 1)))
+    assert stated == pytest.approx(musts, abs=0.02)
+    for law, each in zip(plan.ahead.laws, paid, strict=False):
+        mean = float((law.chance * law.prizes).sum())
+        assert mean == pytest.approx(each.mean(), abs=5 * each.std() / math.sqrt(4000))
+        assert math.sqrt(float((law.chance * law.prizes**2).sum()) - mean**2) == pytest.approx(each.std(), rel=0.1)
+
+
+@pytest.mark.slow
+def test_a_promise_beside_a_pool_is_stated_as_paths_with_their_own_pools_keep_it(world):
+    """The programme draws each pool anew: alone, it is far off where a large pool makes a large one."""
+    ratio = {
+        "ceiling": 0.5,
+        "basis": "realised",
+        "window_draws": 20,
+        "period_draws": 8,
+        "period_starts": dt.date(2026, 1, 3),
+        "confidence": 0.6,
+    }
+    market = rolling(world, regulation={"payout_ratio": ratio}, decision={"samples": 4000, "horizon_draws": 8})
+    situation = situation_of(world, market)
+    solved = solve(situation)
+    outlook, jackpot = solved.constraints.outlook, np.array([solved.jackpot])
+    other = market.model_copy(update={"decision": market.decision.model_copy(update={"seed": 7})})
+    left = outlook.plan.ahead.period_end - outlook.plan.ahead.now
+    ratio = outlook.ratio
+    played = roll(replace(situation, market=other), ratio.plan, solved.jackpot, left, ratio.rule, ratio.ledger)
+    stated = float(outlook.look(situation, jackpot).kept[0])
+    assert stated == pytest.approx(float(played.kept.all(axis=1).mean()), abs=4 * math.sqrt(2 * 0.25 / 4000))
+    assert np.abs(ratio.missing(situation).missing.kept).max() > 0.05
 
 
 @pytest.mark.parametrize("must", [0.0, 0.4, 1.0])
