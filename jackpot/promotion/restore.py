@@ -11,7 +11,7 @@ from typing import Final
 from ..audit import AuditLog, Kind
 from ..canonical import sha256
 from ..demand.storage import model_hash
-from ..errors import InputError, JackpotError
+from ..errors import JackpotError
 from ..ports import Files, Registry, VersionNote
 from ..records import Gates
 from ..store import MissingObjectError, Store
@@ -84,7 +84,7 @@ def restore_versions(log: AuditLog, model_name: str, store: Store, registry: Reg
             if not whole.sha256.startswith(version.sha256):
                 raise JackpotError(f"its files in {store.uri(version_prefix(model_name, version))} are damaged")
             tags = _tags(model_name, whole, files, store)
-        except (MissingObjectError, InputError, ValueError, JackpotError) as error:
+        except (JackpotError, ValueError) as error:
             failed[version.version] = f"{error}; put back a back-up of its files"
             continue
         registry.restore(model_name, version.version, whole.sha256, files, tags)
@@ -94,8 +94,11 @@ def restore_versions(log: AuditLog, model_name: str, store: Store, registry: Reg
 
 def _tags(model_name: str, version: Version, files: Files, store: Store) -> dict[str, str]:
     """Return the tags that a version was registered with; of one older than their copy, what its gates say."""
+    key = tags_key(model_name, version)
     try:
-        return {str(tag): str(said) for tag, said in json.loads(store.read(tags_key(model_name, version))).items()}
+        return {str(tag): str(said) for tag, said in json.loads(store.read(key)).items()}
+    except (ValueError, AttributeError):
+        raise JackpotError(f"{store.uri(key)} is damaged") from None
     except MissingObjectError:
         gates = Gates.model_validate_json(files[GATES])
         told = {name: getattr(gates, name) for name in ("market", "as_of", "snapshot", "market_file")}

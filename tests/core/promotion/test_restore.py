@@ -11,7 +11,7 @@ from jackpot.errors import JackpotError
 from jackpot.ports import RegistryLostError
 from jackpot.promotion import Promoter
 from jackpot.promotion.restore import lost_versions, model_names
-from jackpot.promotion.versions import keep_version, version_prefix
+from jackpot.promotion.versions import keep_version, tags_key, version_prefix
 
 from .conftest import NAME, Scene
 from .test_promote import V1, V2
@@ -74,6 +74,16 @@ def test_tags_are_those_of_the_registration(scene: Scene, monkeypatch: pytest.Mo
     first = restored["v1"]
     assert isinstance(first, dict)
     assert (first["as_of"], first["market"], len(first["gates"])) == ("2025-12-14", "england", 64)
+
+
+@pytest.mark.parametrize("damaged", [b"[]", b"\xff", b"{"])
+def test_damaged_tags_are_named_and_keep_no_other_version_from_its_place(scene: Scene, damaged: bytes) -> None:
+    scene.store.replace(tags_key(NAME, V1), damaged)
+    lose(scene)
+    done = scene.promoter().restore()
+    assert done is not None
+    assert done.again == ("v2",)
+    assert done.failed["v1"].startswith(f"{scene.store.uri(tags_key(NAME, V1))} is damaged")
 
 
 def test_a_version_that_the_store_has_lost_too_is_named_with_the_remedy_and_the_others_return(scene: Scene) -> None:
