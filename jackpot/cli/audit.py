@@ -152,6 +152,10 @@ def export(market: str, first: str, last: str, out: Path | None, environment: st
     if not days:
         raise InputError(Problem(f"the audit log of {name} is empty", hint=f"jackpot run {market} begins it"))
     begin, end = max(begin, dt.date.fromisoformat(min(days))), min(end, dt.date.fromisoformat(max(days)))
+    if end < begin:
+        raise InputError(
+            Problem(f"the audit log of {name} has no record of this period", allowed=f"{min(days)} to {max(days)}")
+        )
     data = export_log(log, places.store, begin, end)
     path = out or Path(f"{name}-audit-{begin}-{end}.zip")
     try:

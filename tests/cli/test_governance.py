@@ -172,6 +172,9 @@ def test_a_damaged_log_is_named_and_takes_nothing_more(place: Place) -> None:
     assert (other.returncode, "it was noted down, and is gone" in other.stdout) == (1, True)
     for words in (("england", "--expect", "3"), ("england", "uk_lotto", "--expect", last), ("--expect", last)):
         assert jackpot(place, "audit", "verify", *words).returncode == 2
+    for period in (("--from", "2100-01-01"), ("--to", "2000-01-01")):
+        refused = jackpot(place, "audit", "export", "england", *period)
+        assert (refused.returncode, "no record of this period" in refused.stderr) == (2, True)
     shown = told(jackpot(place, "audit", "show", "england", "--number", "2", "--json"))
     assert [entry["subject"] for entry in shown] == ["england/v3/" + "a" * 16]
     (place.root / "audit" / "records" / "england" / "00000002.json").unlink()
