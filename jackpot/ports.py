@@ -51,7 +51,7 @@ class RegistryUnreachableError(JackpotError):
 
 
 class RegistryLostError(JackpotError):
-    """The registry answers, and has lost a version that it held."""
+    """The registry answers, and has lost a version that it held, or has another model in its place."""
 
 
 class Registry(Protocol):
