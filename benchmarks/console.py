@@ -31,8 +31,8 @@ from jackpot.audit import AuditLog, Keyring
 from jackpot.store import MissingObjectError
 from tests.browser import CHROMIUM, Page, chromium
 from tests.serving.conftest import free_port, wait_for
-from tests.serving.console.conftest import ENVIRONMENT, ROOT, ask
-from tests.serving.console.test_decisions import alive, killed_in_a_decision, process
+from tests.serving.console.conftest import ENVIRONMENT, ROOT, alive, ask, process
+from tests.serving.console.test_decisions import killed_in_a_decision
 
 from .servers import cpu_seconds
 

@@ -25,8 +25,7 @@ from jackpot.promotion import Version
 from jackpot.steps.beside import Side, YearBeside, YearDraw, sums, year_key
 from tests.browser import CHROMIUM, Page, chromium
 from tests.serving.conftest import free_port, wait_for
-from tests.serving.console.conftest import ask, copy_of, week
-from tests.serving.console.test_decisions import alive, process
+from tests.serving.console.conftest import alive, ask, copy_of, process, week
 
 __all__ = ["week"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")

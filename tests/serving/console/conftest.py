@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import shutil
@@ -147,6 +148,23 @@ def open_console(path: Path) -> Iterator[Console]:
     app = create_app(places, str(path), by_header, tokens)
     with TestClient(app, base_url=ORIGIN, client=LOOPBACK, raise_server_exceptions=False) as client:
         yield Console(path.parent, places, app, client, str(recommended.body["draw_date"]), asked.number, tokens)
+
+
+@contextlib.contextmanager
+def process(path: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "serving.console", "--environment", str(path), "--port", str(port)]
+    one = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield one
+    finally:
+        one.kill()
+        one.wait(20)
+
+
+def alive(port: int) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200
+    return False
 
 
 @pytest.fixture

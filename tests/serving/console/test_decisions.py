@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pytest
 
 from jackpot.adapters.places import open_places
 from tests.serving.conftest import free_port, wait_for
-from tests.serving.console.conftest import ROOT, Console, ask, copy_of, open_console
+from tests.serving.console.conftest import ROOT, Console, alive, ask, copy_of, open_console, process
 
 
 def test_the_recommended_jackpot_is_decided_without_a_reason(console: Console) -> None:
@@ -242,24 +241,6 @@ def test_an_expired_request_and_a_failed_run_say_what_follows(console: Console) 
     assert "train: no memory" in console.get("/markets/england/runs", "rita").text
     time.sleep(1)
     assert wait_for(lambda: "run failed" in console.get("/", "rita").text, 10)
-
-
-@contextlib.contextmanager
-def process(path: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "serving.console", "--environment", str(path), "--port", str(port)]
-    command += flags
-    one = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield one
-    finally:
-        one.kill()
-        one.wait(20)
-
-
-def alive(port: int) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200
-    return False
 
 
 def killed_in_a_decision(path: Path, jackpot: float, seconds: float) -> tuple[bool, bool]:

@@ -15,8 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from jackpot.decision.changes import Changes
 from serving.console.questions import AT_ONCE, Questions, Week
 from tests.serving.conftest import free_port, wait_for
-from tests.serving.console.conftest import Console, copy_of
-from tests.serving.console.test_decisions import alive, process
+from tests.serving.console.conftest import Console, alive, copy_of, process
 
 WEEK = Week("england", "2026-01-01", "recommendations/x")
 
