@@ -15,8 +15,8 @@ import httpx
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
+from .collector import Collector
 from .conftest import MARKET, ROOT, Trained, start, wait_for
-from .test_traces import Collector
 
 OURS = "jackpot-optimiser"
 BLOCKER = """
