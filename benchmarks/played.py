@@ -79,6 +79,8 @@ def play(situation: Situation, solved: Solution, seed: int) -> Played:
             first = np.ceil((low - market.jackpot.start) / market.jackpot.step - SMALL)
             last = np.floor((high - market.jackpot.start) / market.jackpot.step + SMALL)
             wanted = market.jackpot.start + np.clip(steps, first, last) * market.jackpot.step
+        if t:
+            wanted = np.where(rollovers > 0, np.maximum(wanted, _least(situation, before)), wanted)
         announced = np.maximum(wanted, pool)
         sales = base[:, t] * (announced / reference[0]) ** elastic
         must = _must_be_won(situation, rollovers)
@@ -167,6 +169,16 @@ def _must_be_won(situation: Situation, rollovers: Array) -> Mask:
     rule = situation.market.game.must_be_won
     most = np.inf if rule is None or rule.after_rollovers is None else rule.after_rollovers
     return np.asarray(rollovers >= most, dtype=bool)
+
+
+def _least(situation: Situation, before: Array) -> Array:
+    """Return the least that may be announced after jackpots that nobody has won."""
+    limits = situation.market.jackpot
+    if limits.minimum_progression is None:
+        return np.zeros_like(before)
+    steps = np.ceil((before + limits.minimum_progression - limits.start) / limits.step - SMALL)
+    most = np.inf if limits.cap is None else np.floor((limits.cap - limits.start) / limits.step + SMALL)
+    return np.asarray(limits.start + np.minimum(steps, most) * limits.step)
 
 
 def _known_secondary(situation: Situation) -> list[tuple[dt.date, Array]]:

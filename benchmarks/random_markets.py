@@ -145,6 +145,8 @@ def _market(rng: np.random.Generator) -> tuple[Market, float, float]:
             "expired_go_to": str(rng.choice(["operator", "good_causes"])),
             "counted": str(rng.choice(["won", "claimed"])),
         }
+    if convention == "rollover" and rng.random() < 0.3:
+        jackpot["minimum_progression"] = jackpot["step"] * float(rng.uniform(0.5, 5))
     return Market.model_validate(content), unit, price
 
 
@@ -184,6 +186,9 @@ def hard_bounds(situation: Situation, solved: Solution) -> str:
     limits, last = situation.market.jackpot, situation.last_jackpot
     small = 1e-9 * max(limits.start, last)
     cap = limits.cap if limits.cap is not None else np.inf
+    # The highest jackpot on the step grid.
+    highest = limits.start + np.floor((cap - limits.start) / limits.step * (1 + 1e-9)) * limits.step
+    rolled = limits.minimum_progression is not None and situation.rollovers > 0
 
     def wrong(jackpot: float) -> str:
         broken = [
@@ -192,6 +197,7 @@ def hard_bounds(situation: Situation, solved: Solution) -> str:
                 ("start", jackpot < limits.start - small),
                 ("cap", jackpot > cap + small),
                 ("pool", jackpot < situation.pool - small),
+                ("progression", rolled and jackpot < min(last + (limits.minimum_progression or 0.0), highest) - small),
                 ("change", limits.largest_change is not None and abs(jackpot - last) > limits.largest_change + small),
                 (
                     "step",

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..game.rollover import least_after
 from ..market.schema import PayoutRatio
 from ..records import ConstraintState
 from .cash_floor import (
@@ -127,6 +128,10 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
     if situation.market.game.pool is not None:
         text = f"at least the {money(situation, situation.pool)} that the pool already holds"
         result.append(Bound("pool", text, situation.pool, 1, itself, relaxable=False))
+    if bounds.minimum_progression is not None and situation.rollovers > 0:
+        least = min(float(least_after(bounds, np.array(last))), float(grid.jackpots(grid.last)))
+        text = f"at least {money(situation, least)}: nobody has won the last jackpot, {money(situation, last)}"
+        result.append(Bound("minimum_progression", text, least, 1, itself))
     if bounds.largest_change is not None:
         before = "last jackpot" if len(situation.draws) else "smallest jackpot, before the first draw"
         text = f"at most {money(situation, bounds.largest_change)} from the {before}, {money(situation, last)}"

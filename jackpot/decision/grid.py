@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..game.rollover import least_after
 from ..market.schema import JackpotRange
 from .situation import Array, Situation
 
@@ -57,8 +58,13 @@ class StepGrid:
         return np.unique(np.clip(np.rint(np.concatenate([even, ratio])), first, last).astype(np.int64))
 
 
-def within_reach(bounds: JackpotRange, previous: Array, wanted: Array) -> Array:
-    """Return the jackpots on the step grid nearest to those `wanted` that the largest change lets follow `previous`."""
+def within_reach(bounds: JackpotRange, previous: Array, wanted: Array, rollovers: Array) -> Array:
+    """Return the jackpots on the step grid nearest to those `wanted` that may follow `previous`.
+
+    That is within the largest change and, where nobody has won it for some `rollovers`, with the minimum progression.
+    """
+    if bounds.minimum_progression is not None:
+        wanted = np.where(rollovers > 0, np.maximum(wanted, least_after(bounds, previous)), wanted)
     if bounds.largest_change is None:
         return wanted
     low, high = ((previous + side * bounds.largest_change - bounds.start) / bounds.step for side in (-1, 1))
@@ -71,7 +77,8 @@ def step_grid(situation: Situation) -> StepGrid:
     bounds = situation.market.jackpot
     plain = StepGrid(bounds.start, bounds.step, 0, 0, 0)
     if bounds.cap is None:
-        last = plain.at_least(max(situation.largest_announced, situation.promised or 0.0, situation.pool))
+        least = float(least_after(bounds, np.array(situation.last_jackpot))) if situation.rollovers > 0 else 0.0
+        last = plain.at_least(max(situation.largest_announced, situation.promised or 0.0, situation.pool, least))
     else:
         last = plain.at_most(bounds.cap)
     last = max(last, 0)

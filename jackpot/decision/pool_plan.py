@@ -6,6 +6,7 @@ guarantee is worth more after a reset than its own draw shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from .situation import Array, Situation
 
 _POOLS = 97
 _JACKPOTS = 49
+_MOST_TOLD_APART = 12
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class PoolPlan:
             date = self.dates[t].date()
             wanted = np.full(samples, path[t]) if t < len(path) else self.announces(t, pool, rollovers)
             if t >= len(path):
-                wanted = within_reach(market.jackpot, announced, wanted)
+                wanted = within_reach(market.jackpot, announced, wanted, rollovers)
             announced = np.maximum(wanted, pool)
             sales = self.ladder.sales(t, announced[:, None, None])[:, 0, 0]
             must, price = must_be_won(market, date, rollovers), market.price_on(date)
@@ -110,9 +112,10 @@ def make_pool_plan(situation: Situation, grid: StepGrid) -> PoolPlan:
     sales = np.stack([ordered_means(np.exp(ladder.log_sales[:, t, :]), SALES_BINS) for t in range(len(dates))])
     highest = float(np.exp(ladder.log_rungs[-1]))
     pools = np.concatenate([[0.0], np.geomspace(market.jackpot.start / 50, highest, _POOLS - 1)])
-    rule = market.game.must_be_won
-    counts = 1 if rule is None or rule.after_rollovers is None else rule.after_rollovers + 1
     jackpots = grid.jackpots(grid.spread(0, grid.last, _JACKPOTS))
+    least = _least_by_rollovers(situation, float(jackpots[-1]))
+    counts = len(least)
+    short = np.maximum(jackpots, pools[:, None]) < least[:, None, None] * (1 - 1e-12)
     shape = (len(dates), counts, len(pools))
     plan = PoolPlan(
         dates, ladder, sales, pools, jackpots, np.zeros((shape[0] + 1, *shape[1:])), np.zeros(shape, dtype=np.int16)
@@ -120,9 +123,23 @@ def make_pool_plan(situation: Situation, grid: StepGrid) -> PoolPlan:
     for _ in range(2):
         plan.value[-1] = plan.value[0] - plan.value[0, 0, 0]
         for t in range(len(dates) - 1, -1, -1):
-            worth = _worth(situation, plan, t, jackpots, plan.value[t + 1])
+            worth = np.where(short, -np.inf, _worth(situation, plan, t, jackpots, plan.value[t + 1]))
             plan.action[t], plan.value[t] = worth.argmax(axis=-1), worth.max(axis=-1)
     return plan
+
+
+def _least_by_rollovers(situation: Situation, highest: float) -> Array:
+    """Return the least jackpot after 0, 1, ... rollovers in a row, for as many as any rule tells apart.
+
+    What the minimum progression asks for grows from the start: a relaxation, for the run may have begun higher.
+    """
+    market, rule = situation.market, situation.market.game.must_be_won
+    count = 1 if rule is None or rule.after_rollovers is None else rule.after_rollovers + 1
+    start, more = market.jackpot.start, market.jackpot.minimum_progression
+    if more is None:
+        return np.full(count, 0.0)
+    count = max(count, min(math.ceil((highest - start) / more), _MOST_TOLD_APART) + 1)
+    return np.asarray(np.minimum(start + more * np.arange(count), highest), dtype=np.float64)
 
 
 def _worth(situation: Situation, plan: PoolPlan, draw: int, jackpots: Array, after: Array) -> Array:

@@ -372,7 +372,7 @@ class _Kernel:
         placed[:, start:] = self.mass
         return np.asarray(np.conj(np.fft.rfft(placed, self.size)), dtype=np.complex128)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Of the transforms: the next product of 2s and one 3 or 5 that no shift goes round."""
         least = self.count + self.below + self.above

@@ -81,7 +81,7 @@ def roll(
         wanted = (
             np.full(samples, fixed[t])
             if t < len(fixed)
-            else within_reach(market.jackpot, announced, ahead.jackpots[node])
+            else within_reach(market.jackpot, announced, ahead.jackpots[node], rollovers)
         )
         announced = np.maximum(wanted, pool)
         if t == 0 or (t < len(fixed) and ladder is None):

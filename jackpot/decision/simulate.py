@@ -170,7 +170,7 @@ def simulate_runs(
             wanted, restoring = announce(t, state)
             silent |= np.isnan(wanted)
             if policy == "plan":
-                wanted = within_reach(market.jackpot, state.announced[:, -1], wanted)
+                wanted = within_reach(market.jackpot, state.announced[:, -1], wanted, state.rollovers)
             announced = np.maximum(np.where(np.isnan(wanted), state.announced[:, -1], wanted), state.pool)
             restored += restoring / draws
             price = market.price_on(dates[t].date())

@@ -81,7 +81,8 @@ def rollovers_before(market: Market, draws: pd.DataFrame) -> Array:
     Raises InputError where the history says neither of any draw.
     """
     rule, counts = market.game.must_be_won, np.zeros(len(draws) + 1)
-    if rule is None or rule.after_rollovers is None:
+    counted = rule is not None and rule.after_rollovers is not None
+    if not counted and market.jackpot.minimum_progression is None:
         return counts
     pool = draws["pool"].to_numpy(dtype=np.float64)
     before = np.concatenate([[np.nan], pool[:-1]])
@@ -92,7 +93,7 @@ def rollovers_before(market: Market, draws: pd.DataFrame) -> Array:
             Problem(
                 "the history does not say when the jackpot was won",
                 market.market,
-                "game.must_be_won.after_rollovers",
+                "game.must_be_won.after_rollovers" if counted else "jackpot.minimum_progression",
                 allowed="a history with the pool after each draw, the jackpot's winners, or what they were paid",
                 hint="name history.columns.pool or history.columns.jackpot_prizes",
             )

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ..errors import InputError, Problem
+from ..game.rollover import least_after
 from ..records import IsoDate, PlannedDraw, Record, Status
 from .changes import Changes, changed
 from .constraints import money
@@ -153,6 +154,11 @@ def _breaks(solved: Solution, path: tuple[float, ...], reached: float | None) ->
     change = solved.situation.market.jackpot.largest_change
     if change is not None and np.abs(np.diff(path)).max(initial=0.0) > change * (1 + 1e-12):
         broken.append("largest_change")
+    if solved.situation.market.jackpot.minimum_progression is not None:
+        # As it is where nobody wins on the way.
+        least = least_after(solved.situation.market.jackpot, np.array(path[:-1]))
+        if (np.array(path[1:]) < np.minimum(least, float(grid.jackpots(grid.last))) * (1 - 1e-12)).any():
+            broken.append("minimum_progression")
     if any(abs(grid.jackpots(round((one - grid.start) / grid.step)) - one) > 1e-6 * grid.step for one in path):
         broken.append("step")
     for promise in constraints.promises:

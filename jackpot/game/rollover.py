@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..market.calendar import is_special
-from ..market.schema import Market, Pool
+from ..market.schema import JackpotRange, Market, Pool
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,12 @@ def must_be_won(market: Market, date: dt.date, rollovers: Array) -> Mask:
         return np.ones(np.shape(rollovers), dtype=bool)
     most = np.inf if rule.after_rollovers is None else rule.after_rollovers
     return np.asarray(rollovers >= most, dtype=bool)
+
+
+def least_after(bounds: JackpotRange, previous: Array) -> Array:
+    """Return the least jackpots of the step grid that may follow `previous` ones that nobody has won, up to the cap."""
+    if bounds.minimum_progression is None:
+        return np.full(np.shape(previous), bounds.start)
+    steps = np.ceil((previous + bounds.minimum_progression - bounds.start) / bounds.step - _ROUNDING)
+    most = np.inf if bounds.cap is None else np.floor((bounds.cap - bounds.start) / bounds.step + _ROUNDING)
+    return np.asarray(bounds.start + np.minimum(steps, most) * bounds.step, dtype=np.float64)

@@ -192,6 +192,10 @@ class JackpotRange(Section):
     largest_change: PositiveMoney | None = Field(
         default=None, description="Largest change from one draw to the next, either way."
     )
+    minimum_progression: PositiveMoney | None = Field(
+        default=None,
+        description="For rollover: after a draw that nobody won, at least so much more is announced, up to the cap.",
+    )
 
     def contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """Start, cap and step make a grid of jackpots."""
@@ -207,6 +211,12 @@ class JackpotRange(Section):
             yield (
                 ("largest_change",),
                 f"largest_change {self.largest_change:,.12g} is less than one step: nothing could change",
+            )
+        progression = self.minimum_progression
+        if progression is not None and self.largest_change is not None and progression > self.largest_change:
+            yield (
+                ("minimum_progression",),
+                f"minimum_progression {progression:,.12g} is more than largest_change {self.largest_change:,.12g}",
             )
 
 
@@ -680,6 +690,11 @@ class Market(Section):
     def _game_contradictions(self) -> Iterator[tuple[KeyPath, str]]:
         """Pool, must-be-won draws and insurance fit the jackpots and the calendar."""
         pool, must, highest = self.game.pool, self.game.must_be_won, self.jackpot.cap
+        if self.jackpot.minimum_progression is not None and pool is None:
+            yield (
+                ("jackpot", "minimum_progression"),
+                "`minimum_progression` belongs to payout: rollover: nothing else carries over",
+            )
         most = self.jackpot.start if highest is None else highest
         if pool is not None and pool.cap is not None and pool.cap < most:
             which = "start" if highest is None else "cap"

@@ -66,6 +66,7 @@ jackpot:
   cap: 50_000_000               # leave it out: the largest jackpot that was ever seen
   step: 100_000
   # largest_change: 20_000_000  # from one draw to the next, either way
+  # minimum_progression: 2_000_000  # rollover: at least so much more after a draw that nobody won
 
 calendar:
   time_zone: Europe/London

@@ -15,10 +15,13 @@ NAMES: Final = {
     "payout_ratio_ceiling": "the payout ceiling",
     "cash_floor": "the cash floor",
     "largest_change": "the largest change",
+    "minimum_progression": "the minimum progression",
 }
 """What is in a record's sentences by its key, in words."""
 _SOON, _EVERY = 4, 13
-_CHANGE = re.compile(r"\b(floor|ceiling|start|cap|the largest change) ([0-9.e+]+) -> ([0-9.e+]+)")
+_CHANGE = re.compile(
+    r"\b(floor|ceiling|start|cap|the largest change|the minimum progression) ([0-9.e+]+) -> ([0-9.e+]+)"
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import InputError, Problem
 from ..game.draw import simulate_draws
-from ..game.rollover import must_be_won
+from ..game.rollover import least_after, must_be_won
 from ..game.winners import settled
 from ..market.calendar import draw_dates, is_special
 from ..market.schema import Market
@@ -54,7 +54,8 @@ def play(market: Market, draws: int | None = None, seed: int | None = None) -> p
 
     def announced(i: int) -> float:
         if market.game.pool:
-            return announced_from_pool(market, truth, pool, float(log_calendar[i]))
+            held = announced_from_pool(market, truth, pool, float(log_calendar[i]))
+            return max(held, float(least_after(market.jackpot, np.array(jackpot)))) if rollovers else held
         return announced_by_policy(market, jackpot, won, announcing)
 
     jackpot = announced(0)

@@ -75,10 +75,10 @@ def test_stated_attainable_is_never_above_that_without_the_limit(world, change):
 
 def test_limits_are_on_the_grid(world):
     bounds = world.market(jackpot={"largest_change": 1.7e6, "step": 5e5}).jackpot
-    reached = within_reach(bounds, np.array([15e6, 15e6, 5.2e6]), np.array([5e6, 50e6, 5e6]))
+    reached = within_reach(bounds, np.array([15e6, 15e6, 5.2e6]), np.array([5e6, 50e6, 5e6]), np.zeros(3))
     assert reached.tolist() == [13.5e6, 16.5e6, 5e6]
     free = world.market().jackpot
-    assert within_reach(free, np.array([15e6]), np.array([50e6])).tolist() == [50e6]
+    assert within_reach(free, np.array([15e6]), np.array([50e6]), np.zeros(1)).tolist() == [50e6]
 
 
 def test_a_loose_limit_changes_nothing_that_is_certain(world):

@@ -25,6 +25,16 @@ ROLLOVER = {
 }
 
 
+def test_a_rollover_operator_keeps_the_minimum_progression(market_of: MarketOf) -> None:
+    jackpot = {"start": 5e6, "cap": 5e7, "step": 5e5, "minimum_progression": 3e6}
+    draws = play(market_of(game=ROLLOVER, jackpot=jackpot), 300)
+    announced, pool = draws["jackpot"].to_numpy(), draws["pool"].to_numpy()
+    rolled = pool[1:-1] > pool[:-2]
+    least = np.minimum(announced[1:-1] + 3e6, 5e7)
+    assert 0.5 < rolled.mean() < 1
+    assert (announced[2:][rolled] >= least[rolled]).all()
+
+
 @pytest.fixture(scope="module")
 def long_history(market_of: MarketOf) -> tuple[Market, pd.DataFrame]:
     truth = {"elasticity_low": 0.3, "elasticity_high": 0.3, "noise_log_sd": 0.08, "noise_ar1": 0.5, "level_log_sd": 0.0}
