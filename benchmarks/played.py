@@ -16,6 +16,7 @@ from jackpot.decision.payout_ratio import cash_timeline, reserve_timeline
 from jackpot.decision.reserve import reserve_purse
 from jackpot.decision.situation import Array, Situation
 from jackpot.decision.solution import Solution
+from jackpot.decision.true_ledger import TrueLedger
 from jackpot.game.draw import simulate_draws
 from jackpot.game.moments import draw_moments
 from jackpot.market.schema import PayoutRatio
@@ -129,23 +130,28 @@ def stated(situation: Situation, solved: Solution) -> dict[str, tuple[float, flo
     """
     outlook, jackpot = solved.constraints.outlook, np.array([solved.jackpot])
     market, ratio, told = situation.market, outlook.ratio, {}
-    expected = market.game.pool is not None
-    paths = market.decision.samples if expected else 512 if market.jackpot.largest_change is not None else np.inf
+    pool, samples = market.game.pool is not None, market.decision.samples
+    paths = samples if pool else 512 if market.jackpot.largest_change is not None else np.inf
     if ratio is not None and outlook is solved.constraints.planned:
-        whole = ratio.rule.window_draws >= ratio.plan.ahead.period_end
-        kept = float(ratio.look(situation, jackpot).kept[0])
-        told["ratio"] = (
-            kept,
-            paths if whole or expected else 512,
-            whole and not expected and ratio.rule.basis == "realised",
-        )
+        kept, missing = float(ratio.look(situation, jackpot).kept[0]), ratio.missing(situation)
+        whole, realised = ratio.rule.window_draws >= ratio.plan.ahead.period_end, ratio.rule.basis == "realised"
+        # Accrued prizes are of the samples of sales alone.
+        known = min(samples if pool or not realised else np.inf, paths if whole else 512)
+        if missing is None or _nearest(missing, solved.jackpot):
+            told["ratio"] = kept, known, whole and not pool and realised
     look = outlook.look(situation, jackpot)
     for promise in solved.constraints.promises:
         if promise.name == "cash_floor" and ratio is None and look is not None:
-            told[promise.name] = float(look.kept[0]), paths, not expected and market.unclaimed is None
+            told[promise.name] = float(look.kept[0]), paths, not pool and market.unclaimed is None
         elif promise.name == "cash_floor" or (promise.name == "reserve_floor" and _played(solved)):
-            told[promise.name] = float(promise.chance_at(jackpot)[0]), market.decision.samples, False
+            told[promise.name] = float(promise.chance_at(jackpot)[0]), samples, False
     return told
+
+
+def _nearest(missing: TrueLedger, jackpot: float) -> bool:
+    """Return whether the figures at a jackpot are the plan's own, not those of a better policy on the ledger."""
+    at = np.searchsorted(missing.jackpots, jackpot * (1 + SMALL))
+    return bool(missing.own[max(at - 1, 0) : at + 1].all())
 
 
 def _played(solved: Solution) -> bool:

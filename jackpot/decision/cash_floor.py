@@ -178,7 +178,7 @@ def _fixed(
     if not then:
         return []
     fixed, count = [], min(len(then) + 1, len(ahead.dates))
-    draws = sales_ahead(situation, ahead.sales[:, :count], ahead.jackpots, ahead.dates[:count])
+    draws = sales_ahead(situation, ahead.sales[:, :count], ahead.sampled_at, ahead.dates[:count])
     path = [np.array([jackpot]) for jackpot in (then[0], *then)[:count]]
     for t, law in enumerate(laws_by_pool(situation, draws, path)):
         stage = ahead.stages[ahead.now + t]

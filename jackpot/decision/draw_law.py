@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -17,9 +17,9 @@ from ..market.schema import Contribution, Market
 from .claims import paid_at_once
 from .situation import Array
 
-SALES_BINS = 7
-_NORMAL = NormalDist()
-_EDGES = (-np.inf, -1.8, -0.95, -0.3, 0.3, 0.95, 1.8, np.inf)
+_SALES = 12
+_OUTCOMES = 600
+_LUCK = (7, 25)
 _LEAST_CHANCE = 1e-10
 
 
@@ -44,29 +44,32 @@ class DrawLaw:
         return self.prizes if rule is None else accrues(rule, self.sales, self.expected_jackpot)
 
 
-def _normal_nodes() -> tuple[tuple[float, float], ...]:
-    """Return means of the parts of a standard normal between the edges, at unit variance, and the parts' chances."""
-    pairs = list(itertools.pairwise(_EDGES))
-    chances = [_NORMAL.cdf(high) - _NORMAL.cdf(low) for low, high in pairs]
-    means = [
-        (_NORMAL.pdf(low) - _NORMAL.pdf(high)) / chance for (low, high), chance in zip(pairs, chances, strict=True)
-    ]
-    scale = sum(chance * mean**2 for mean, chance in zip(means, chances, strict=True)) ** -0.5
-    return tuple((scale * mean, chance) for mean, chance in zip(means, chances, strict=True))
+@lru_cache
+def parts(count: int) -> Array:
+    """Return where a distribution is cut into `count` parts, (count + 1,): smaller at the ends, for the tails."""
+    return np.asarray((1.0 - np.cos(np.pi * np.arange(count + 1) / count)) / 2.0, dtype=np.float64)
 
 
-LUCK = _normal_nodes()
+@lru_cache
+def luck_nodes(count: int) -> tuple[tuple[float, float], ...]:
+    """Return the means of the `parts` of a standard normal, brought to unit variance, and the chance of each."""
+    normal, edges = NormalDist(), parts(count)
+    density = [0.0, *(normal.pdf(normal.inv_cdf(edge)) for edge in edges[1:-1]), 0.0]
+    chances = np.diff(edges)
+    means = -np.diff(density) / chances
+    means = means / np.sqrt(chances @ means**2)
+    return tuple(zip(means.tolist(), chances.tolist(), strict=True))
 
 
 def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: float, must: float = 0.0) -> DrawLaw:
     """Return the law of a draw from samples of its sales, shape (samples, jackpots), at a ticket `price`.
 
-    Sales are the means of `SALES_BINS` equal groups of ordered samples, winners are enumerated, and secondary prizes
-    are log-normal by their two moments, on seven nodes. With the probability `must` the
-    draw pays its rollover pool out in any case.
+    Sales are the means of 12 `parts` of the ordered samples, winners are enumerated, and secondary prizes are
+    log-normal by their two moments, in 7 parts, or up to 25 where winners are few. With the probability `must` the draw
+    pays its rollover pool out in any case.
     """
     value = expected_value(market, price, sales, jackpots, pool, must).mean(axis=0)
-    nodes = ordered_means(sales, SALES_BINS)
+    nodes, likely = sales_nodes(sales)
     moments = draw_moments(market, price, nodes, jackpots, pool, must)
     game = market.game
     if game.payout == "per_winner":
@@ -86,7 +89,9 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
             paid = [one + drawn.spilled for one in (none, drawn.jackpot, drawn.jackpot)]
             cost = [none, borne, borne]
     chance, prizes, costs = np.stack(chances), np.stack(paid), np.stack(cost)
-    luck = LUCK if float(moments.secondary_prizes_variance.max()) > 0 else ((0.0, 1.0),)
+    luck: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    if float(moments.secondary_prizes_variance.max()) > 0:
+        luck = luck_nodes(int(np.clip(_OUTCOMES // (len(chances) * len(nodes)), *_LUCK)))
     secondary = _at_their_mean(moments, luck)
     kept = nodes * (1.0 - market.costs.share_of_sales) - moments.pool_contribution - market.costs.fixed_per_draw
     kept = kept - moments.insurance_premium
@@ -96,7 +101,7 @@ def draw_law(market: Market, price: float, sales: Array, jackpots: Array, pool: 
     def flat(arrays: list[Array]) -> Array:
         return np.concatenate([np.broadcast_to(one, chance.shape).reshape(-1, width) for one in arrays])
 
-    total = flat([chance * weight for _, weight in luck])
+    total = flat([chance * likely[:, None] * weight for _, weight in luck])
     return DrawLaw(
         total / total.sum(axis=0),
         flat([nodes] * len(luck)),
@@ -143,6 +148,15 @@ def log_normal(mean: Array, variance: Array, normal: Array | np.float64) -> Arra
     mean, variance = np.broadcast_arrays(mean, variance)
     square = np.log1p(np.divide(variance, mean**2, out=np.zeros(mean.shape), where=mean > 0))
     return np.asarray(mean * np.exp(np.sqrt(square) * normal - square / 2), dtype=np.float64)
+
+
+def sales_nodes(sales: Array) -> tuple[Array, Array]:
+    """Return the means of the `parts` of the ordered samples of each jackpot, (parts, jackpots), and their chances."""
+    if len(sales) <= _SALES:
+        return sales, np.full(len(sales), 1.0 / len(sales))
+    edges = np.unique((len(sales) * parts(_SALES)).round().astype(np.int64))
+    size = np.diff(edges)
+    return np.add.reduceat(np.sort(sales, axis=0), edges[:-1], axis=0) / size[:, None], size / len(sales)
 
 
 def ordered_means(sales: Array, bins: int) -> Array:

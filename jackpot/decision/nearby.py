@@ -27,7 +27,7 @@ def nearby(situation: Situation, known: RatioPlan) -> RatioPlan:
     jackpots, dates = plan.ahead.jackpots, time.dates[::every]
     sales = situation.sample_sales(jackpots, dates)
     laws = [law for law in laws_ahead(situation, sales, jackpots, dates) for _ in range(every)]
-    few = replace(plan.ahead, dates=time.dates, sales=sales, laws=tuple(laws[: len(time.dates)]))
+    few = replace(plan.ahead, uncapped=None, dates=time.dates, sales=sales, laws=tuple(laws[: len(time.dates)]))
     ahead = ratio_ahead(situation, rule, known.ledger, time, jackpots, few)
     if ahead.lucky and sum(stage.tested for stage in ahead.stages) > _OFTEN:
         ahead = replace(ahead, fineness=_COARSE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,11 +35,12 @@ _ROUNDING = 1e-9
 class LookAhead:
     """What announcing each jackpot now leads to, each of shape (jackpots,).
 
-    `attainable`: the highest probability of keeping every test left in the named period; `score`: the same, with the
-    tests and periods after a breach to decide between equals; `kept`, `later` and `value`: those of the policy after
-    this draw, `value` without this draw's own.
+    `now`: the probability of keeping this draw's own test; `attainable`: the highest probability of keeping every test
+    left in the named period; `score`: the same, with the tests and periods after a breach to decide between equals;
+    `kept`, `later` and `value`: those of the policy after this draw, `value` without this draw's own.
     """
 
+    now: Array
     attainable: Array
     score: Array
     kept: Array
@@ -77,11 +77,18 @@ class Ahead:
     """Whether wins move the sum: not where contributions are counted."""
     fineness: float = 1.0
     """Of the grid of x: less is coarser and faster."""
+    uncapped: Array | None = None
+    """The candidates of which these are the lowest, where the plan is capped: the samples are of all of them."""
     largest_change: float = np.inf
     """From one draw's jackpot to the next's; stages allow what is in reach of the last jackpot (`reachable`)."""
 
     due: tuple[float, ...] = ()
     """What falls due of earlier draws' prizes at each stage, where x is cash and any does; in `stages` already."""
+
+    @property
+    def sampled_at(self) -> Array:
+        """The jackpots of the samples of sales."""
+        return self.jackpots if self.uncapped is None else self.uncapped
 
     def due_at(self, draw: int) -> float:
         """Return what falls due at a draw, this one being 0."""
@@ -125,7 +132,7 @@ class Ahead:
         widest = max(float(np.abs(stage.increment).max()) for stage in self.stages)
         below = min(total, max(2.0 * widest, total / 4)) if often else total
         # Further down nothing is kept any more, and further up nothing can lead.
-        below = min(below, sum(best) / max(math.prod(stage.decay for stage in self.stages), _ROUNDING))
+        below = min(below, sum(best))
         above = min(max([total, *(stage.high for stage in self.stages if stage.high < np.inf)]), sum(best))
         slack = 1e-3 * max(widest, *(abs(one) for one in x))
         count = int((_CELLS_OFTEN if often else _CELLS_SELDOM) * self.fineness)
@@ -181,11 +188,11 @@ class Plan:
     def worth(self) -> LookAhead:
         """What is expected from here on under the plan: of shape (1,), `value` with this draw's own."""
         at, cells, t = np.array([self.ahead.x_now]), self.ahead.programme.cells, self.ahead.now - self.policy.begin
-        best = np.array([self.attainable])
+        best, holds = np.array([self.attainable]), np.ones(1)
         kept, later, value = (
             cells.read(table[t, 0], at) for table in (self.policy.kept, self.policy.later, self.policy.value)
         )
-        return LookAhead(best, best, kept, later, value)
+        return LookAhead(holds, best, best, kept, later, value)
 
     def action(self, stage: int, x: Array) -> Actions:
         """Return which jackpots the plan announces at a stage for sums x."""
@@ -207,19 +214,20 @@ def look_ahead(ahead: Ahead, chance: Array, increment: Array, policy: Policy | N
 
     after = programme.attainable[t, 0]
     ones = np.ones_like(after)
-    attainable = mean(ones if stage.last else after, weight)
+    now, attainable = weight.sum(axis=0), mean(ones if stage.last else after, weight)
     score = mean(programme.score_kept(t, stage)[0], weight) + mean(programme.score_later(t, stage)[0], chance)
     if stage.tested:
-        score = score + programme.test_weight * weight.sum(axis=0)
+        score = score + programme.test_weight * now
     if not ahead.lucky:
         # Where no test can be kept any more, the nearest to it is the most confident.
         span = programme.cells.width * programme.cells.count
         score = score + _NEARER * np.minimum((chance * x).sum(axis=0), 0.0) / span
     if policy is None:
-        return LookAhead(attainable, score, attainable, np.zeros_like(attainable), np.zeros_like(attainable))
+        none = np.zeros_like(attainable)
+        return LookAhead(now, attainable, score, attainable, none, none)
     t -= policy.begin
     value, later = mean(policy.value[t, 0], chance), mean(policy.later[t, 0], chance)
-    return LookAhead(attainable, score, mean(ones if stage.last else policy.kept[t, 0], weight), later, value)
+    return LookAhead(now, attainable, score, mean(ones if stage.last else policy.kept[t, 0], weight), later, value)
 
 
 def along(plan: Plan, chance: Array, increment: Array, then: Sequence[Stage]) -> LookAhead:
@@ -248,7 +256,7 @@ def along(plan: Plan, chance: Array, increment: Array, then: Sequence[Stage]) ->
 
     weight = np.where(holds, chance, 0.0)
     reached = mean(best, weight)
-    return LookAhead(reached, reached, mean(kept, weight), mean(later, chance), mean(value, chance))
+    return LookAhead(weight.sum(axis=0), reached, reached, mean(kept, weight), mean(later, chance), mean(value, chance))
 
 
 def _after_this_draw(ahead: Ahead, increment: Array) -> tuple[Array, Mask]:
@@ -286,9 +294,9 @@ def ratio_ahead(
     Laws are taken from what is `known` already, if it covers the same draws.
     """
     if known is not None and known.dates.equals(time.dates):
-        sales, laws = known.sales, known.laws
+        sales, laws, uncapped = known.sales, known.laws, known.uncapped
     else:
-        sales = situation.sample_sales(jackpots, time.dates)
+        sales, uncapped = situation.sample_sales(jackpots, time.dates), None
         laws = laws_ahead(situation, sales, jackpots, time.dates)
     history = ledger.surplus(rule)
     first = len(history) - time.past
@@ -314,7 +322,8 @@ def ratio_ahead(
     else:
         x_start = float(history[max(first - window, 0) : first].sum())
         x_now = float(history[max(len(history) - window, 0) :].sum())
-    ahead = Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, rule.basis == "realised")
+    lucky = rule.basis == "realised"
+    ahead = Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, lucky, uncapped=uncapped)
     return reachable(situation, ahead)
 
 
@@ -333,16 +342,18 @@ def cash_ahead(
     if it covers the same draws and jackpots.
     """
     if known is not None and known.dates.equals(time.dates) and np.array_equal(known.jackpots, jackpots):
-        sales, laws = known.sales, known.laws
+        sales, laws, uncapped = known.sales, known.laws, known.uncapped
     else:
-        sales = situation.sample_sales(jackpots, time.dates)
+        sales, uncapped = situation.sample_sales(jackpots, time.dates), None
         laws = laws_ahead(situation, sales, jackpots, time.dates)
     stages, due = [], _due(situation, sales, laws, time) if reserve is None else ()
     for i, last in enumerate(time.last):
         law = laws[max(i - time.past, 0)]
         increment = law.margin - (due[i] if due else 0.0) if reserve is None else law.counted(reserve) - law.prizes
         stages.append(Stage(increment, law.chance, law.value, 0.0, last=bool(last)))
-    ahead = Ahead(jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, due=due)
+    ahead = Ahead(
+        jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, uncapped=uncapped, due=due
+    )
     return reachable(situation, ahead)
 
 
@@ -371,7 +382,10 @@ def reachable(situation: Situation, ahead: Ahead) -> Ahead:
     for i in range(ahead.now, len(stages)):
         reach = (i + 1 - ahead.now) * change * (1 + _ROUNDING)
         stages[i] = replace(stages[i], allowed=distance <= max(reach, float(distance.min())))
-    return replace(ahead, stages=tuple(stages), largest_change=change)
+    step = situation.market.jackpot.step
+    # From one jackpot of the step grid to another.
+    whole = float(np.floor(change / step + _ROUNDING)) * step
+    return replace(ahead, stages=tuple(stages), largest_change=whole)
 
 
 def capped(ahead: Ahead, count: int) -> Ahead:
@@ -393,7 +407,7 @@ def capped(ahead: Ahead, count: int) -> Ahead:
         )
         for stage in ahead.stages
     )
-    return replace(ahead, jackpots=ahead.jackpots[few], sales=ahead.sales[:, :, few], stages=stages)
+    return replace(ahead, jackpots=ahead.jackpots[few], uncapped=ahead.sampled_at, stages=stages)
 
 
 def _window_sales(

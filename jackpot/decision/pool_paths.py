@@ -1,7 +1,7 @@
 """What a plan that promises something really leads to in a rollover game, whose pool the programme takes by the draw.
 
 There a pool is drawn anew at each draw (`pool_states`), while really a large pool follows a large one. Both the plan
-and the most confident policy are played forward with the pool that each path has (`rollout`), at a few jackpots.
+and the most confident policy are played forward with the pool that each path has (`rollout`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import numpy as np
 
 from ..market.schema import PayoutRatio
 from .payout_ratio import Ledger
-from .plan import LookAhead, Plan, look_ahead
+from .plan import Plan, look_ahead
 from .programme import Policy
 from .rollout import Rollout, roll
 from .situation import Array, Situation
-from .true_ledger import TrueLedger
-
-_JACKPOTS = 7
+from .true_ledger import TrueLedger, share
 
 
 def pool_paths(
@@ -27,21 +25,21 @@ def pool_paths(
     """Return what the programme misses of the chances of a promise: on the ratio by its `rule`, or on cash."""
     ahead = plan.ahead
     stage, left = ahead.stages[ahead.now], ahead.period_end - ahead.now
-    nodes = np.unique(np.linspace(0, len(ahead.jackpots) - 1, _JACKPOTS).round().astype(np.int64))
-    look = look_ahead(ahead, stage.chance[:, nodes], stage.increment[:, nodes], plan.policy)
+    look = look_ahead(ahead, stage.chance, stage.increment, plan.policy)
 
-    def chances(followed: Plan) -> tuple[Array, Array]:
-        rolled = [
-            roll(situation, followed, float(one), len(ahead.dates), rule, ledger) for one in ahead.jackpots[nodes]
-        ]
-        return _kept(rolled, slice(0, left)), _kept(rolled, slice(left, None))
+    def rolled(followed: Plan, draws: int) -> list[Rollout]:
+        return [roll(situation, followed, float(one), draws, rule, ledger) for one in ahead.jackpots]
 
-    kept, later = chances(plan)
-    most, _ = chances(_most_confident(plan))
-    gained, none = np.maximum(most, kept) - look.attainable, np.zeros(len(nodes))
+    mine = rolled(plan, len(ahead.dates))
+    most, kept = _kept(rolled(_most_confident(plan), left), slice(0, left)), _kept(mine, slice(0, left))
+    none = np.zeros(len(kept))
     return TrueLedger(
-        ahead.jackpots[nodes],
-        LookAhead(gained, gained, kept - look.kept, later - look.later if plan.tail is not None else none, none),
+        ahead.jackpots,
+        share(np.maximum(most, kept) - look.attainable, look.now),
+        share(kept - look.kept, look.now),
+        none if plan.tail is None else _kept(mine, slice(left, None)) - look.later,
+        none,
+        np.ones(len(kept), dtype=bool),
     )
 
 

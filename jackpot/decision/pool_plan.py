@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..game.moments import draw_moments, expected_value
 from ..game.rollover import must_be_won, pool_draw
-from .draw_law import SALES_BINS, ordered_means
+from .draw_law import ordered_means
 from .grid import StepGrid, within_reach
 from .outlook import Ladder, settle
 from .plan import LookAhead
@@ -25,6 +25,7 @@ from .situation import Array, Situation
 
 _POOLS = 97
 _JACKPOTS = 49
+_SALES_BINS = 7
 _MOST_TOLD_APART = 12
 
 
@@ -60,7 +61,7 @@ class PoolPlan:
         else:
             on = after[min(int(situation.rollovers) + 1, len(after) - 1)]
             value = (win * won + (1.0 - win) * np.interp(held, self.pools, on)).mean(axis=0)
-        return LookAhead(ones, ones, ones, ones, value)
+        return LookAhead(ones, ones, ones, ones, ones, value)
 
     def roll(self, situation: Situation, path: Sequence[float], draws: int) -> Rollout:
         """Return the plan played forward from the jackpots of `path`."""
@@ -109,7 +110,7 @@ def make_pool_plan(situation: Situation, grid: StepGrid) -> PoolPlan:
     """
     market, dates = situation.market, situation.dates(situation.market.decision.horizon_draws)
     ladder = Ladder(situation, dates)
-    sales = np.stack([ordered_means(np.exp(ladder.log_sales[:, t, :]), SALES_BINS) for t in range(len(dates))])
+    sales = np.stack([ordered_means(np.exp(ladder.log_sales[:, t, :]), _SALES_BINS) for t in range(len(dates))])
     highest = float(np.exp(ladder.log_rungs[-1]))
     pools = np.concatenate([[0.0], np.geomspace(market.jackpot.start / 50, highest, _POOLS - 1)])
     jackpots = grid.jackpots(grid.spread(0, grid.last, _JACKPOTS))

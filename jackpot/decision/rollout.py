@@ -146,7 +146,7 @@ def sales_at(ahead: Ahead, draw: int, jackpot: float | Array) -> Array:
 
     Beyond the candidates they are level.
     """
-    jackpots, sales = ahead.jackpots, ahead.sales[:, draw, :]
+    jackpots, sales = ahead.sampled_at, ahead.sales[:, draw, :]
     if len(jackpots) == 1:
         return sales[:, 0]
     wanted, known = np.log(jackpot), np.log(jackpots)

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .plan import Ahead, LookAhead, Plan, look_ahead
-from .programme import Actions, Programme, Stage
-from .situation import Array
+from .programme import LOST, Actions, Programme, Stage
+from .situation import Array, Mask
 
 Action = Callable[[int, Array], Actions]
 
@@ -32,26 +32,43 @@ _LEAVES = 9
 
 @dataclass(frozen=True)
 class TrueLedger:
-    """By how much figures on the true ledger differ from the programme's, at each candidate jackpot."""
+    """By how much figures on the true ledger differ from the programme's, at each candidate jackpot.
+
+    `attainable` and `kept` are of the draws after this one, given that this draw's own test is kept: that chance turns
+    steeply from one jackpot to the next, and is known exactly at each.
+    """
 
     jackpots: Array
-    missing: LookAhead
+    attainable: Array
+    kept: Array
+    later: Array
+    value: Array
+    own: Mask
+    """Where what is kept and worth is the plan's own, and not of a policy that is better on the ledger itself."""
 
     def corrected(self, look: LookAhead, jackpots: Array) -> LookAhead:
         """Return a look ahead at any jackpots with what it misses, linear between candidates."""
 
-        def at(missing: Array, figure: Array, highest: float = np.inf) -> Array:
-            moved = figure + np.interp(jackpots, self.jackpots, missing)
-            return np.asarray(np.clip(moved, 0.0 if highest < np.inf else -np.inf, highest), dtype=np.float64)
+        def at(missing: Array) -> Array:
+            return np.interp(jackpots, self.jackpots, missing)
 
-        one = self.missing
+        def from_now(figure: Array, missing: Array) -> Array:
+            return np.asarray(look.now * np.clip(share(figure, look.now) + at(missing), 0.0, 1.0), dtype=np.float64)
+
+        attainable = from_now(look.attainable, self.attainable)
         return LookAhead(
-            at(one.attainable, look.attainable, 1.0),
-            at(one.score, look.score),
-            at(one.kept, look.kept, 1.0),
-            at(one.later, look.later, 1.0),
-            at(one.value, look.value),
+            look.now,
+            attainable,
+            look.score + attainable - look.attainable,
+            np.minimum(from_now(look.kept, self.kept), attainable),
+            np.clip(look.later + at(self.later), 0.0, 1.0),
+            look.value + at(self.value),
         )
+
+
+def share(part: Array, whole: Array) -> Array:
+    """Return part of the whole, 0 where there is next to none."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > LOST)
 
 
 def true_ledger(plan: Plan, window: int | None, paths: int = PATHS) -> TrueLedger | None:
@@ -67,22 +84,31 @@ def true_ledger(plan: Plan, window: int | None, paths: int = PATHS) -> TrueLedge
     stage = ahead.stages[ahead.now]
     look = look_ahead(ahead, stage.chance, stage.increment, plan.policy)
     kept, later, value = _rolled(ahead, window, plan.action, paths)
+    own = np.ones(len(kept), dtype=bool)
     if window is not None and leaving:
         for stages in (_shared_out(ahead, window), _uncertain(ahead, window)):
             other = _rolled(ahead, window, _policy(plan, stages), paths)
             better = _worth(plan, *other) > _worth(plan, kept, later, value)
+            if plan.multiplier == 0.0:
+                # Nothing weighs the promise: the plan keeps it without.
+                better &= other[0] >= np.minimum(kept, plan.promised)
+            own &= ~better
             kept, later, value = (
                 np.where(better, new, old) for new, old in zip(other, (kept, later, value), strict=True)
             )
     most, _, _ = _rolled(ahead, window, _most_confident(ahead), paths)
-    gained = np.maximum(most, kept) - look.attainable
     return TrueLedger(
-        ahead.jackpots, LookAhead(gained, gained, kept - look.kept, later - look.later, value - look.value)
+        ahead.jackpots,
+        share(np.maximum(most, kept) - look.attainable, look.now),
+        share(kept - look.kept, look.now),
+        later - look.later,
+        value - look.value,
+        own,
     )
 
 
 def _worth(plan: Plan, kept: Array, later: Array, value: Array) -> Array:
-    return plan.objective(LookAhead(kept, kept, kept, later, value))
+    return plan.objective(LookAhead(kept, kept, kept, kept, later, value))
 
 
 def _shared_out(ahead: Ahead, window: int) -> list[Stage]:
