@@ -409,7 +409,9 @@ def decision_figures() -> list[Figure]:
         situation = england(0.3, step=1e5, **rule)
         history = History(situation.market, situation.draws, (), pd.DataFrame(), "england.csv", None, None)
         started = time.perf_counter()
-        decide(situation.market, history, England(0.3), None, note, hashes, situation.as_of, None)
+        decide(
+            situation.market, history, England(0.3), None, note, hashes, situation.as_of, None, with_sensitivities=True
+        )
         figures.append(Figure(f"one recommendation, {rule}", time.perf_counter() - started, "s", "<= 5"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     figures.append(Figure("memory of all of this", memory, "GiB", "<= 1"))
