@@ -50,15 +50,22 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
-    """Write `data` whole to a file beside `path`, to be moved there; it is gone afterwards."""
+    """Write `data` whole to a file beside `path`, to be moved there; it is gone afterwards.
+
+    Raises OSError with `path` where it cannot be written, so too where the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(mode)
+        except OSError as error:
+            # What writes to an open file names none; and closing one on a full disk fails a second time.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -118,9 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        if error.filename is None or verbose:
+        if verbose:
             raise
-        output.failure(f"{error.filename}: {error.strerror} (-v shows where)")
+        place = "" if error.filename is None else f"{error.filename}: "
+        output.failure(f"{place}{error.strerror or error} (-v shows where)")
         sys.exit(1)
     except Exception as error:
         if verbose:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from jackpot.adapters.places import open_places
-from jackpot.approval import request
+from jackpot.approval import Caller, request
 from jackpot.audit import AuditLog, Entry
 from jackpot.evaluation.backtest import Backtest, backtest
 from tests.conftest import Place
@@ -55,7 +55,7 @@ def ask(
         version=version,
         model_sha256="a" * 64,
         evidence={"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25},
-        trained_by=trained_by,
+        trained_by=Caller(trained_by, trained_by),
         four_eyes=four_eyes,
         at=(now - dt.timedelta(hours=1)).isoformat(),
         expires_at=(now + dt.timedelta(days=7)).isoformat(),
@@ -276,3 +276,22 @@ def test_a_recommendation_is_decided_on_replayed_and_exported(place: Place, week
     (place.root / "store").rename(place.root / "elsewhere")
     folder = place.root / "export" / prefix
     assert jackpot(place, "replay", str(folder)).returncode == 0
+
+
+def test_a_full_disk_is_said_in_one_line(place: Place) -> None:
+    log_of(place).append("claim", "first", at="2026-01-31T12:00:00+00:00", by="test", body={})
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)); from jackpot.cli import main; main()"
+    )
+    words = ["decide", "england", "2025-06-07", "--jackpot", "20000000", "--reason", "asked"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words, "--environment", str(place.environment)],
+        capture_output=True,
+        text=True,
+        cwd=place.root,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"{place.root}/" in done.stderr
+    assert "File too large" in done.stderr

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("size", [10, 100_000], ids=["found when the file is flushed", "found when it is written"])
+def test_a_full_disk_names_the_file_and_leaves_what_was_there(size: int, tmp_path: Path) -> None:
+    code = f"""
+import resource, sys
+from pathlib import Path
+from jackpot.canonical import write_atomically, write_once
+resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
+for write, name in ((write_atomically, "old"), (write_once, "new")):
+    try:
+        write(Path(name), b"x" * {size})
+    except OSError as error:
+        print(error.filename, error.strerror)
+"""
+    (tmp_path / "old").write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.splitlines() == ["old File too large", "new File too large"], done.stderr
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
