@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import pwd
 
+from ..approval import Caller
 from ..environment import Approval
 from ..errors import JackpotError
 
 
-def caller(settings: Approval) -> str:
-    """Return the person, or identity, who runs this process; raise JackpotError where the place will not say.
+def caller(settings: Approval) -> Caller:
+    """Return who runs this process; raise JackpotError where the place will not say.
 
     `local` asks the system for the user of the process (no variable of the environment), `aws` STS, `kubernetes` the
     cluster (SelfSubjectReview, Kubernetes 1.28 on).
     """
     asked = {"local": _local, "aws": _aws, "kubernetes": _kubernetes}[settings.identity]
-    return settings.person(f"{settings.identity}:{asked()}")
+    identity = f"{settings.identity}:{asked()}"
+    return Caller(settings.person(identity), identity)
 
 
-def trainer(settings: Approval) -> str:
+def trainer(settings: Approval) -> Caller:
     """Return who this process runs for, as records name who trained a model; empty where the place will not say."""
     try:
         return caller(settings)
     except JackpotError:
-        return ""
+        return Caller("")
 
 
 def _local() -> str:

@@ -107,8 +107,8 @@ class Places:
         def say(text: str) -> None:
             print(text, file=sys.stderr)
 
-        log = self.audit(market)
-        return Promoter(market, model_name, log, self.registry, self.store, self.deployer, by, at, say)
+        log, settings = self.audit(market), self.environment.approval
+        return Promoter(market, model_name, log, self.registry, self.store, self.deployer, settings, by, at, say)
 
     def audit(self, market: str) -> AuditLog:
         """Return a market's audit log; raise InputError where the key that signs it is missing."""

@@ -1,16 +1,19 @@
 """Approval: a model is promoted once a person who may has said yes to that very model, on evidence, in time."""
 
-from .requests import AnsweredError, answer, answer_of, approved, pending, request, unpromoted
-from .rules import Rules, two_people
+from .requests import AnsweredError, answer, answer_of, approved, giver_of, pending, request, trainer_of, unpromoted
+from .rules import Caller, Rules, two_people
 
 __all__ = [
     "AnsweredError",
+    "Caller",
     "Rules",
     "answer",
     "answer_of",
     "approved",
+    "giver_of",
     "pending",
     "request",
+    "trainer_of",
     "two_people",
     "unpromoted",
 ]

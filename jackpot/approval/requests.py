@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from ..audit import AuditLog, Entry
 from ..canonical import json_bytes, sha256
 from ..errors import InputError, JackpotError, Problem
-from .rules import Rules
+from .rules import Caller, Rules
 
 Verdict = Literal["approved", "rejected"]
 LONGEST_REASON: Final = 2000
@@ -31,7 +31,7 @@ def request(
     version: str,
     model_sha256: str,
     evidence: Mapping[str, Any],
-    trained_by: str,
+    trained_by: Caller,
     four_eyes: bool,
     at: str,
     expires_at: str,
@@ -52,7 +52,8 @@ def request(
         "model_sha256": model_sha256,
         "evidence": dict(evidence),
         "evidence_sha256": sha256(json_bytes(evidence)),
-        "trained_by": trained_by,
+        "trained_by": trained_by.person,
+        "trained_by_identity": trained_by.identity,
         "four_eyes": four_eyes,
         "expires_at": expires_at,
     }
@@ -61,7 +62,7 @@ def request(
     while True:
         earlier = log.find("approval_request", subject)
         if earlier is None:
-            return log.append("approval_request", subject, at=at, by=trained_by, body=body, once=True)[0]
+            return log.append("approval_request", subject, at=at, by=trained_by.person, body=body, once=True)[0]
         if _stands(log, earlier, now):
             return earlier
         attempt += 1
@@ -73,7 +74,7 @@ def answer(
     request_id: str,
     verdict: Verdict,
     reason: str,
-    by: str,
+    by: Caller,
     at: str,
     rules: Rules,
     evidence_sha256: str | None = None,
@@ -96,7 +97,7 @@ def answer(
                 hint="look at the request as it stands: jackpot approvals",
             )
         )
-    rules.at_least(bool(asked.body.get("four_eyes"))).check(by, str(asked.body["trained_by"]))
+    rules.at_least(bool(asked.body.get("four_eyes"))).check(by, trainer_of(asked))
     said = reason.strip()
     if not said or len(said) > LONGEST_REASON:
         raise InputError(
@@ -123,10 +124,11 @@ def answer(
     body = {
         "verdict": verdict,
         "reason": said,
+        "identity": by.identity,
         "request": asked.number,
         **{name: asked.body[name] for name in ("model_name", "version", "model_sha256", "evidence_sha256")},
     }
-    entry, new = log.append("approval_answer", request_id, at=at, by=by, body=body, once=True)
+    entry, new = log.append("approval_answer", request_id, at=at, by=by.person, body=body, once=True)
     if not new:
         raise AnsweredError(entry)
     return entry
@@ -218,6 +220,16 @@ def _runs_out(asked: Entry, given: Entry) -> dt.datetime:
 def answer_of(log: AuditLog, request_id: str) -> Entry | None:
     """Return the answer to a request, or None."""
     return log.find("approval_answer", request_id)
+
+
+def trainer_of(asked: Entry) -> Caller:
+    """Return who trained the model of a request; requests of an earlier release say no identity."""
+    return Caller(str(asked.body["trained_by"]), str(asked.body.get("trained_by_identity", "")))
+
+
+def giver_of(given: Entry) -> Caller:
+    """Return who gave an answer; answers of an earlier release say no identity."""
+    return Caller(given.by, str(given.body.get("identity", "")))
 
 
 def moment(text: str) -> dt.datetime:

@@ -13,6 +13,25 @@ EVERY_MARKET: Final = "*"
 
 
 @dataclass(frozen=True)
+class Caller:
+    """A person, and the identity by which the place knows them: who names the person is a file, who the identity, not.
+
+    Without a file that names the person they are the same; an identity is empty where a record does not say it.
+    """
+
+    person: str
+    identity: str = ""
+
+    def __str__(self) -> str:
+        return self.person if self.identity in ("", self.person) else f"{self.person} ({self.identity})"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Both, where they are known."""
+        return frozenset({self.person, self.identity} - {""})
+
+
+@dataclass(frozen=True)
 class Rules:
     """Who may approve, as patterns of identities (`alice`, `local:*`), and whether whoever trained may."""
 
@@ -29,14 +48,14 @@ class Rules:
         """Return these rules, with four eyes where either asks for them."""
         return replace(self, four_eyes=self.four_eyes or four_eyes)
 
-    def check(self, by: str, trained_by: str) -> None:
+    def check(self, by: Caller, trained_by: Caller) -> None:
         """Raise InputError where `by` may not answer a request for a model that `trained_by` trained."""
-        if not any(fnmatchcase(by, pattern) for pattern in self.approvers):
+        if not any(fnmatchcase(by.person, pattern) for pattern in self.approvers):
             raise InputError(
                 Problem(
                     f"this identity may not answer for {self.market}",
                     field=f"approvers.{self.market}",
-                    found=by,
+                    found=by.person,
                     allowed=", ".join(self.approvers) or "nobody yet",
                     hint="the environment file says who may",
                 )
@@ -46,12 +65,12 @@ class Rules:
                 Problem(
                     f"{self.market} asks for four eyes: whoever trained a model may not answer for it",
                     field="governance.four_eyes",
-                    found=f"trained by {trained_by}" if trained_by else "who trained it is not recorded",
+                    found=f"trained by {trained_by}" if trained_by.names else "who trained it is not recorded",
                     allowed="another approver",
                 )
             )
 
 
-def two_people(by: str, trained_by: str) -> bool:
-    """Return whether whoever answers is known not to be whoever trained; empty where that is not recorded."""
-    return trained_by not in ("", by)
+def two_people(by: Caller, trained_by: Caller) -> bool:
+    """Return whether whoever answers is known not to be whoever trained: neither the person nor the identity is."""
+    return bool(trained_by.names) and not by.names & trained_by.names

@@ -62,7 +62,7 @@ def give(verdict: Verdict, market: str, request: str, reason: str, environment: 
         entry = answer(log, request_id, verdict, reason, by, at, rules)
     except AnsweredError as error:
         entry = error.entry
-        if (entry.by, entry.body["verdict"]) != (by, verdict):
+        if (entry.by, entry.body["verdict"]) != (by.person, verdict):
             raise
     output.say(f"{request_id}: {verdict} by {entry.by} at {entry.at} (record {entry.number} of the audit log)")
     return entry

@@ -43,7 +43,7 @@ def command(
         draw_date=day,
         jackpot=jackpot,
         reason=reason,
-        by=caller(places.environment.approval),
+        by=caller(places.environment.approval).person,
         at=now(),
         supersede=supersede,
     )

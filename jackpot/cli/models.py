@@ -188,7 +188,7 @@ def restore(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
     from ..promotion.restore import model_names
 
     output, places = Output(as_json), open_places(environment)
-    by = caller(places.environment.approval)
+    by = caller(places.environment.approval).person
     found = []
     for name in markets or known_markets():
         market = load_market(name).market.market

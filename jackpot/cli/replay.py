@@ -47,7 +47,7 @@ def command(reference: str, cash: str, environment: str, as_json: bool) -> int:
             "replay",
             stored.entry.subject,
             at=now(),
-            by=caller(places.environment.approval),
+            by=caller(places.environment.approval).person,
             body={
                 "result": found.verdict,
                 "reason": found.reason,

@@ -23,7 +23,7 @@ def command(market: str, reason: str, name: str, environment: str, as_json: bool
     from ..adapters.clock import now
     from ..adapters.identity import caller
     from ..adapters.places import open_places
-    from ..approval import Rules
+    from ..approval import Caller, Rules
     from ..market.loading import load_market
     from ..promotion import model_name_of
 
@@ -33,8 +33,8 @@ def command(market: str, reason: str, name: str, environment: str, as_json: bool
     model_name = name or model_name_of(loaded.market, places.audit(loaded.market))
     settings = places.environment.approval
     by = caller(settings)
-    Rules.of(loaded.market, settings.approvers, four_eyes=False).check(by, "")
-    champion = places.promoter(loaded.market, model_name, by, now()).rollback(reason)
+    Rules.of(loaded.market, settings.approvers, four_eyes=False).check(by, Caller(""))
+    champion = places.promoter(loaded.market, model_name, by.person, now()).rollback(reason)
     if as_json:
         output.json({"market": loaded.market, "model_name": model_name, **champion.body})
     output.say(f"{champion.version} of {model_name} is champion again")

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..approval import approved, two_people
+from ..approval import Caller, Rules, approved, giver_of, trainer_of, two_people
 from ..audit import AuditLog, Entry
+from ..environment import Approval
 from ..errors import InputError, JackpotError, Problem
 from ..ports import Deployer, RegisteredModel, Registry, RegistryLostError, Target
 from ..records import Gates
@@ -34,6 +35,7 @@ class Promoter:
     registry: Registry
     store: Store
     deployer: Deployer
+    people: Approval
     by: str
     at: str
     say: Callable[[str], None] = lambda text: None
@@ -208,11 +210,7 @@ class Promoter:
         gates = Gates.model_validate_json(loaded.files[GATES])
         if _hashes(asked) != file_hashes(loaded.files):
             raise JackpotError(f"the files of {version.version} are not those that were approved in {asked.subject}")
-        if _four_eyes(asked, loaded) and not two_people(given.by, str(asked.body["trained_by"])):
-            raise JackpotError(
-                f"{asked.subject} asks for four eyes, and {given.by}, who approved it, is not known to be another than "
-                "whoever trained the model"
-            )
+        self._check_answer(asked, given, _four_eyes(asked, loaded))
         if not gates.passed or gates.model_sha256 != version.sha256:
             raise JackpotError(f"{version.version} did not pass its gates: {gates.summary}")
         against = gates.champion.model_sha256 if gates.champion else None
@@ -220,6 +218,26 @@ class Promoter:
             raise JackpotError(
                 f"{version.version} was compared with another champion than today's "
                 f"({champion.version if champion else 'there is none'}): the next weekly run compares anew"
+            )
+
+    def _check_answer(self, asked: Entry, given: Entry, four_eyes: bool) -> None:
+        """Check who answered by the environment that promotes: the one that the answer was given in may be anybody's.
+
+        Answers of an earlier release do not say by which identity: they count, but not for four eyes.
+        """
+        by, trained_by = giver_of(given), trainer_of(asked)
+        known = self.people.person(by.identity or by.person)
+        if known != by.person:
+            raise JackpotError(
+                f"{asked.subject} was approved by {by}, but the environment that promotes knows {known} by that name"
+            )
+        Rules.of(self.market, self.people.approvers, four_eyes=False).check(by, trained_by)
+        trained_by_now = Caller(self.people.person(trained_by.identity or trained_by.person), trained_by.identity)
+        others = two_people(by, trained_by) and two_people(by, trained_by_now)
+        if four_eyes and not (by.identity and others):
+            raise JackpotError(
+                f"{asked.subject} asks for four eyes, and {by}, who approved it, is not known to be another than "
+                f"{trained_by if trained_by.names else 'whoever'}, who trained the model"
             )
 
     def _approval(self, version: Version) -> tuple[Entry, Entry]:

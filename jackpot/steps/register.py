@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..approval import request
+from ..approval import Caller, request
 from ..audit import AuditLog
 from ..canonical import sha256
 from ..errors import JackpotError
@@ -73,7 +73,7 @@ def evidence_of(files: Mapping[str, bytes]) -> dict[str, Any]:
     }
 
 
-def request_approval(version: Version, promoter: Promoter, trained_by: str, governance: Governance) -> str:
+def request_approval(version: Version, promoter: Promoter, trained_by: Caller, governance: Governance) -> str:
     """Ask for a challenger's approval, with its evidence; return the request's id. Asking again changes nothing."""
     files = load_version(promoter.model_name, version, promoter.store, promoter.registry).files
     expires = dt.datetime.fromisoformat(promoter.at) + dt.timedelta(days=governance.approval_days)

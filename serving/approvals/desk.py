@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Final
 
 from jackpot.adapters.places import Places
-from jackpot.approval import AnsweredError, Rules, answer
+from jackpot.approval import AnsweredError, Caller, Rules, answer
 from jackpot.approval.buttons import Pressed
 from jackpot.audit import AuditLog, Entry
 from jackpot.errors import InputError, JackpotError, Problem
@@ -61,7 +61,8 @@ class Desk:
         if market not in known_markets():
             raise InputError(Problem("there is no such market", found=market[:80]))
         rules = Rules.of(market, settings.approvers, load_market(market).market.governance.four_eyes)
-        by = settings.person(f"slack:{press.user}")
+        identity = f"slack:{press.user}"
+        by = Caller(settings.person(identity), identity)
         at = dt.datetime.fromtimestamp(int(self.clock()), dt.UTC).isoformat()
         # The log keeps what it has read, and is for one thread at a time.
         with self._lock:

@@ -17,7 +17,7 @@ from jackpot.outcomes import decide, decision_for
 
 from .desk import beside_of
 from .pages import Pages
-from .site import Site, person_of
+from .site import Site, caller_of, person_of
 
 LONGEST_QUESTION: Final = 500
 
@@ -79,7 +79,7 @@ class Forms:
 
         def record(log: AuditLog) -> None:
             try:
-                answer(log, entry.subject, verdict, form["reason"], person, at, rules, form["evidence"])
+                answer(log, entry.subject, verdict, form["reason"], caller_of(request), at, rules, form["evidence"])
             except AnsweredError as error:
                 # The same answer sent twice is one answer, and its promotion may still have to be started.
                 if (error.entry.by, error.entry.body["verdict"]) != (person, verdict):

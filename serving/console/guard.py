@@ -62,7 +62,7 @@ class Tokens:
 
 
 class Guard:
-    """ASGI middleware; the person of a request is in `scope["state"]["person"]`."""
+    """ASGI middleware; who a request is from is in `scope["state"]`: `caller`, and `person` alone."""
 
     def __init__(self, app: ASGIApp, identify: Identify, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
@@ -107,11 +107,11 @@ class Guard:
         if scope["path"] in OPEN_PATHS:
             return None
         try:
-            person = self._identify(headers, scope["client"][0] if scope["client"] else None)
+            caller = self._identify(headers, scope["client"][0] if scope["client"] else None)
         except UnknownPersonError as error:
             return PlainTextResponse(f"Who are you? {error}", 401)
-        scope.setdefault("state", {})["person"] = person
-        if not self._within_rate(person):
+        scope.setdefault("state", {}).update(person=caller.person, caller=caller)
+        if not self._within_rate(caller.person):
             return PlainTextResponse("Too many requests: wait a few seconds.", 429, {"Retry-After": "5"})
         if scope["method"] not in SAFE_METHODS and not _same_origin(headers):
             return PlainTextResponse("This form was not sent from the console itself.", 403)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from jackpot.adapters.identity import caller
+from jackpot.approval import Caller
 from jackpot.environment import Environment
 from jackpot.errors import InputError, Problem
 
@@ -24,8 +25,8 @@ class UnknownPersonError(Exception):
 class Identify(Protocol):
     """Returns the person behind a request; raises UnknownPersonError."""
 
-    def __call__(self, headers: Mapping[str, str], client: str | None) -> str:
-        """Return the person; `client` is the address that the connection comes from."""
+    def __call__(self, headers: Mapping[str, str], client: str | None) -> Caller:
+        """Return who it is; `client` is the address that the connection comes from."""
 
 
 def identify_by(environment: Environment, root: Path) -> Identify:
@@ -38,16 +39,16 @@ def identify_by(environment: Environment, root: Path) -> Identify:
 class _Local:
     """The user of this machine: over loopback, and asked for by a loopback name (or another site's page could ask)."""
 
-    def __init__(self, person: str) -> None:
-        self._person = person
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
 
-    def __call__(self, headers: Mapping[str, str], client: str | None) -> str:
+    def __call__(self, headers: Mapping[str, str], client: str | None) -> Caller:
         host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
         if client is None or not ip_address(client).is_loopback:
             raise UnknownPersonError("the console of one machine answers over loopback alone")
         if host.strip("[]") not in {"localhost", "127.0.0.1", "::1"}:
             raise UnknownPersonError(f"{host or 'no host'} is not this machine: open http://127.0.0.1")
-        return self._person
+        return self._caller
 
 
 class _Oidc:
@@ -58,7 +59,7 @@ class _Oidc:
         self._person = environment.approval.person
         self._keys = self._signing_keys(str(self._settings.keys), root)
 
-    def __call__(self, headers: Mapping[str, str], client: str | None) -> str:
+    def __call__(self, headers: Mapping[str, str], client: str | None) -> Caller:
         import jwt
 
         settings = self._settings
@@ -81,7 +82,8 @@ class _Oidc:
         named = claims[settings.claim]
         if not isinstance(named, str) or not named:
             raise UnknownPersonError(f"the token's {settings.claim} names nobody")
-        return self._person(f"oidc:{named}")
+        identity = f"oidc:{named}"
+        return Caller(self._person(identity), identity)
 
     def _signing_keys(self, keys: str, root: Path) -> Any:
         import jwt

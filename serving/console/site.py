@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 import jackpot.report
 from jackpot.adapters.places import Places
+from jackpot.approval import Caller
 from jackpot.audit import Entry
 from jackpot.canonical import sha256
 from jackpot.errors import InputError
@@ -166,6 +167,12 @@ def person_of(request: Request) -> str:
     """Return the person of a request, whom the guard found."""
     person: str = request.state.person
     return person
+
+
+def caller_of(request: Request) -> Caller:
+    """Return the same with the identity by which the place knows them."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 def csv_response(columns: Sequence[str], rows: Sequence[Sequence[object]], name: str) -> Response:

@@ -127,6 +127,19 @@ def test_four_eyes_are_those_of_the_request_and_not_of_the_file_that_is_named(pl
     assert list(log_of(place).entries("approval_answer")) == []
 
 
+def test_four_eyes_are_not_another_name_for_oneself_in_the_file_that_is_named(place: Place) -> None:
+    import pwd
+
+    own = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+    asked = ask(place, trained_by=own, four_eyes=True)
+    text = place.environment.read_text()
+    place.environment.write_text(text.replace('{"*": ["local:*"]}', f'{{"*": [bob]}}, people: {{"{own}": bob}}'))
+    refused = jackpot(place, "approve", "england", asked.subject, "--reason", "mine")
+    assert refused.returncode == 2
+    assert "four eyes" in refused.stderr
+    assert list(log_of(place).entries("approval_answer")) == []
+
+
 def test_a_request_that_expired_is_said_to_have_where_none_waits(place: Place) -> None:
     asked = ask(place, hours=24 * 8)
     refused = jackpot(place, "approve", "england", "--reason", "late", "--json")

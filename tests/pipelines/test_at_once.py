@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jackpot import report
-from jackpot.approval import Rules, answer
+from jackpot.approval import Caller, Rules, answer
 from jackpot.audit.export import recommendation_files
 from jackpot.errors import JackpotError
 from jackpot.evaluation.backtest import Backtest
@@ -66,7 +66,7 @@ def test_of_fifty_answers_and_promotions_one_wins_and_every_record_is_kept(tmp_p
         which = number % len(versions)
         rules, by = Rules("england", ("*",), False), f"person-{number}"
         try:
-            answer(scene.log, requests[which], "approved", "good", by, at(0.5), rules)
+            answer(scene.log, requests[which], "approved", "good", Caller(by), at(0.5), rules)
             answered = True
         except JackpotError:
             answered = False

@@ -24,7 +24,7 @@ import uvicorn
 
 from jackpot.adapters.places import Places, open_places
 from jackpot.adapters.slack import blocks
-from jackpot.approval import request
+from jackpot.approval import Caller, request
 from jackpot.approval.buttons import Question, answer_blocks
 from jackpot.audit import Entry
 from jackpot.ports import Notice
@@ -144,7 +144,7 @@ def ask(places: Places, version: str = "v4", days: float = 7) -> Entry:
         version=version,
         model_sha256=MODEL,
         evidence={"gain_pct": 3.2, "version": version},
-        trained_by="run:7",
+        trained_by=Caller("run:7"),
         four_eyes=False,
         at=at(min(days, 0) - 1),
         expires_at=at(days),

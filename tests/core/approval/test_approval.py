@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jackpot.approval import AnsweredError, Rules, answer, approved, pending, request, unpromoted
+from jackpot.approval import AnsweredError, Caller, Rules, answer, approved, pending, request, unpromoted
 from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
 from jackpot.store import FolderStore
@@ -34,7 +34,7 @@ def ask(log: AuditLog, **changes: Any) -> Entry:
         "version": "v4",
         "model_sha256": MODEL,
         "evidence": {"gain_pct": 3.2},
-        "trained_by": "bob",
+        "trained_by": Caller("bob"),
         "four_eyes": False,
         "at": ASKED,
         "expires_at": ENDS,
@@ -48,7 +48,7 @@ def test_a_request_waits_until_it_is_answered_and_the_approval_is_for_that_model
     assert pending(log, NOW) == [asked]
     with pytest.raises(JackpotError, match="it waits"):
         approved(log, asked.subject, MODEL, NOW)
-    given = answer(log, asked.subject, "approved", " better by 3% ", "alice", NOW, RULES)
+    given = answer(log, asked.subject, "approved", " better by 3% ", Caller("alice"), NOW, RULES)
     assert (given.by, given.body["verdict"], given.body["reason"]) == ("alice", "approved", "better by 3%")
     assert pending(log, NOW) == []
     assert approved(log, asked.subject, MODEL, NOW) == given
@@ -59,8 +59,8 @@ def test_a_request_waits_until_it_is_answered_and_the_approval_is_for_that_model
 
 
 def test_an_approval_that_no_promotion_followed_is_found_while_it_holds(log: AuditLog) -> None:
-    given = answer(log, ask(log).subject, "approved", "good", "alice", NOW, RULES)
-    answer(log, ask(log, version="v5").subject, "rejected", "bad", "alice", NOW, RULES)
+    given = answer(log, ask(log).subject, "approved", "good", Caller("alice"), NOW, RULES)
+    answer(log, ask(log, version="v5").subject, "rejected", "bad", Caller("alice"), NOW, RULES)
     assert unpromoted(log, NOW) == [given]
     assert unpromoted(log, "2026-12-09T00:00:00+00:00") == []
     log.append("promotion", "england/turn-1", at=NOW, by="run:1", body={"model_name": "england", "outcome": "promoted"})
@@ -69,7 +69,7 @@ def test_an_approval_that_no_promotion_followed_is_found_while_it_holds(log: Aud
 
 def test_an_approval_that_ran_out_unused_is_asked_for_anew(log: AuditLog) -> None:
     asked = ask(log)
-    given = answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+    given = answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, RULES)
     assert ask(log, at="2026-11-28T11:59:59+00:00", expires_at=FAR) == asked
     renewed = ask(log, at=LATE, expires_at=FAR)
     assert renewed.subject == f"{asked.subject}/2"
@@ -78,13 +78,13 @@ def test_an_approval_that_ran_out_unused_is_asked_for_anew(log: AuditLog) -> Non
     log.append("promotion", "england/turn-1", at=NOW, by="run:1", body=used)
     assert ask(log, at=LATE, expires_at=FAR) == asked
     rejected = ask(log, version="v5")
-    answer(log, rejected.subject, "rejected", "bad", "alice", NOW, RULES)
+    answer(log, rejected.subject, "rejected", "bad", Caller("alice"), NOW, RULES)
     assert ask(log, version="v5", at=LATE, expires_at=FAR) == rejected
 
 
 def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:
     asked = ask(log)
-    answer(log, asked.subject, "rejected", "the price changes in May", "alice", NOW, RULES)
+    answer(log, asked.subject, "rejected", "the price changes in May", Caller("alice"), NOW, RULES)
     with pytest.raises(JackpotError, match=r"rejected by alice .* the price changes in May"):
         approved(log, asked.subject, MODEL, NOW)
 
@@ -93,9 +93,9 @@ def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:
     ("changes", "says"),
     [
         ({"request_id": "england/v5/" + "a" * 16}, "no such request"),
-        ({"by": "mallory"}, "may not answer"),
-        ({"by": "Alice"}, "may not answer"),
-        ({"by": "bob"}, "four eyes"),
+        ({"by": Caller("mallory")}, "may not answer"),
+        ({"by": Caller("Alice")}, "may not answer"),
+        ({"by": Caller("bob")}, "four eyes"),
         ({"at": LATE}, "not open"),
         ({"at": ENDS}, "not open"),
         ({"at": "2026-11-19T12:00:00+00:00"}, "not open"),
@@ -107,32 +107,48 @@ def test_a_rejection_is_told_with_its_reason(log: AuditLog) -> None:
 )
 def test_an_answer_that_may_not_be_given_leaves_nothing(log: AuditLog, changes: dict[str, Any], says: str) -> None:
     asked = ask(log)
-    fields = {"request_id": asked.subject, "verdict": "approved", "reason": "good", "by": "alice", "at": NOW}
+    fields = {"request_id": asked.subject, "verdict": "approved", "reason": "good", "by": Caller("alice"), "at": NOW}
     with pytest.raises(InputError, match=says):
         answer(log, rules=RULES, **{**fields, **changes})
     assert list(log.entries()) == [asked]
 
 
 def test_four_eyes_ask_who_trained(log: AuditLog) -> None:
-    asked = ask(log, trained_by="")
+    asked = ask(log, trained_by=Caller(""))
     with pytest.raises(InputError, match="not recorded"):
-        answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+        answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, RULES)
     two = Rules("england", ("alice",), four_eyes=False)
-    assert answer(log, asked.subject, "approved", "good", "alice", NOW, two).by == "alice"
+    assert answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, two).by == "alice"
+
+
+@pytest.mark.parametrize("by", [Caller("bob", "local:root"), Caller("root", "slack:U1"), Caller("bob", "root")])
+def test_neither_the_person_nor_the_identity_that_trained_may_answer(log: AuditLog, by: Caller) -> None:
+    asked = ask(log, trained_by=Caller("root", "local:root"))
+    with pytest.raises(InputError, match=r"four eyes.*trained by root \(local:root\)"):
+        answer(log, asked.subject, "approved", "mine", by, NOW, Rules("england", ("*",), four_eyes=True))
+    given = answer(log, asked.subject, "approved", "good", Caller("alice", "slack:U2"), NOW, RULES)
+    assert (given.by, given.body["identity"]) == ("alice", "slack:U2")
+    assert (asked.by, asked.body["trained_by_identity"]) == ("root", "local:root")
+
+
+def test_of_a_request_that_says_no_identity_the_name_it_says_may_not_answer(log: AuditLog) -> None:
+    asked = ask(log, trained_by=Caller("local:root"))
+    with pytest.raises(InputError, match="four eyes"):
+        answer(log, asked.subject, "approved", "mine", Caller("bob", "local:root"), NOW, RULES)
 
 
 def test_four_eyes_that_were_asked_for_hold_whatever_the_answerer_says(log: AuditLog) -> None:
     asked, lax = ask(log, four_eyes=True), Rules("england", ("alice", "bob"), four_eyes=False)
-    for by, trained in (("bob", asked), ("alice", ask(log, version="v5", trained_by="", four_eyes=True))):
+    for by, trained in (("bob", asked), ("alice", ask(log, version="v5", trained_by=Caller(""), four_eyes=True))):
         with pytest.raises(InputError, match="four eyes"):
-            answer(log, trained.subject, "approved", "mine", by, NOW, lax)
+            answer(log, trained.subject, "approved", "mine", Caller(by), NOW, lax)
     assert list(log.entries("approval_answer")) == []
-    assert answer(log, asked.subject, "approved", "good", "alice", NOW, lax).by == "alice"
+    assert answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, lax).by == "alice"
 
 
 def test_an_approval_is_spent_once_another_champion_followed_the_one_it_made(log: AuditLog) -> None:
     asked = ask(log)
-    given = answer(log, asked.subject, "approved", "good", "alice", NOW, RULES)
+    given = answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, RULES)
     about = {"model_name": "england", "version": "v4", "model_sha256": MODEL}
     for turn, (name, body) in enumerate(
         [
@@ -151,20 +167,20 @@ def test_an_approval_is_spent_once_another_champion_followed_the_one_it_made(log
     renewed = ask(log, at=NOW)
     assert renewed.subject == f"{asked.subject}/2"
     assert pending(log, NOW) == [renewed]
-    anew = answer(log, renewed.subject, "approved", "still good", "alice", NOW, RULES)
+    anew = answer(log, renewed.subject, "approved", "still good", Caller("alice"), NOW, RULES)
     assert approved(log, renewed.subject, MODEL, NOW) == anew
     assert ask(log, at=NOW) == renewed
 
 
 def test_a_market_of_its_own_name_has_its_own_approvers() -> None:
     approvers = {"*": ("alice",), "england": ("bob",)}
-    Rules.of("freedonia", approvers, False).check("alice", "x")
-    Rules.of("england", approvers, False).check("bob", "x")
+    Rules.of("freedonia", approvers, False).check(Caller("alice"), Caller("x"))
+    Rules.of("england", approvers, False).check(Caller("bob"), Caller("x"))
     for market, by in (("england", "alice"), ("freedonia", "bob")):
         with pytest.raises(InputError, match="may not answer"):
-            Rules.of(market, approvers, False).check(by, "x")
+            Rules.of(market, approvers, False).check(Caller(by), Caller("x"))
     with pytest.raises(InputError, match="nobody yet"):
-        Rules.of("england", {}, False).check("alice", "x")
+        Rules.of("england", {}, False).check(Caller("alice"), Caller("x"))
 
 
 def test_asking_again_changes_nothing_until_the_request_has_expired(log: AuditLog) -> None:
@@ -175,7 +191,7 @@ def test_asking_again_changes_nothing_until_the_request_has_expired(log: AuditLo
     assert pending(log, LATE) == [renewed]
     with pytest.raises(JackpotError, match="expired"):
         approved(log, first.subject, MODEL, LATE)
-    given = answer(log, renewed.subject, "approved", "good", "alice", LATE, RULES)
+    given = answer(log, renewed.subject, "approved", "good", Caller("alice"), LATE, RULES)
     assert ask(log, at="2026-12-04T12:00:00+00:00", expires_at="2026-12-31T12:00:00+00:00") == renewed
     assert approved(log, renewed.subject, MODEL, LATE) == given
     with pytest.raises(InputError, match="after it is made"):
@@ -188,7 +204,7 @@ def test_of_fifty_answers_at_once_one_wins_and_the_others_are_told_whose(tmp_pat
     def say(number: int) -> Entry | AnsweredError:
         verdict: Any = ("approved", "rejected")[number % 2]
         try:
-            return answer(open_log(tmp_path), asked.subject, verdict, "mine", f"local:u{number}", NOW, RULES)
+            return answer(open_log(tmp_path), asked.subject, verdict, "mine", Caller(f"local:u{number}"), NOW, RULES)
         except AnsweredError as error:
             return error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jackpot import report
-from jackpot.approval import AnsweredError, Rules, answer, request
+from jackpot.approval import AnsweredError, Caller, Rules, answer, request
 from jackpot.audit.export import recommendation_files
 from jackpot.evaluation.backtest import Backtest
 from tests.desk import AS_OF, Desk
@@ -31,7 +31,7 @@ def test_an_answer_is_recorded_once_wherever_its_process_was_killed(tmp_path: Pa
             version="v4",
             model_sha256="a" * 64,
             evidence={},
-            trained_by="run:1",
+            trained_by=Caller("run:1"),
             four_eyes=True,
             at=ASKED,
             expires_at=ENDS,
@@ -40,7 +40,7 @@ def test_an_answer_is_recorded_once_wherever_its_process_was_killed(tmp_path: Pa
         def approve(desk: Desk = desk, subject: str = asked.subject) -> None:
             rules = Rules("england", ("alice",), four_eyes=True)
             with suppress(AnsweredError):
-                answer(desk.log("england"), subject, "approved", "good", "alice", NOW, rules)
+                answer(desk.log("england"), subject, "approved", "good", Caller("alice"), NOW, rules)
 
         died = killed(approve, number, after)
         approve()

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from jackpot.approval import Rules, answer, request
+from jackpot.approval import Caller, Rules, answer, request
 from jackpot.audit import AuditLog, Keyring
+from jackpot.environment import Approval
 from jackpot.errors import InputError, JackpotError
 from jackpot.ports import Files, RegisteredModel, TrialRun, VersionNote
 from jackpot.promotion import Promoter, Version
@@ -23,6 +24,8 @@ from jackpot.store import FolderStore, Store
 
 NAME = "england-synthetic"
 AT = "2026-11-21T12:00:00+00:00"
+BOB = Caller("bob")
+ANYBODY = Approval(approvers={"*": ("*",)})
 LATER = "2026-11-21T15:00:00+00:00"
 
 
@@ -127,10 +130,12 @@ class Scene:
         records, heads = (self.wrap(FolderStore(self.root / name)) for name in ("records", "heads"))
         return AuditLog("england", records, heads, Keyring(b"k" * 32))
 
-    def promoter(self, hours: float = 1, by: str = "run:1", deployer: Any = None) -> Promoter:
+    def promoter(
+        self, hours: float = 1, by: str = "run:1", deployer: Any = None, people: Approval = ANYBODY
+    ) -> Promoter:
         store = self.store
         return Promoter(
-            "england", NAME, self.log, self.registry, store, deployer or RecordDeployer(store), by, at(hours)
+            "england", NAME, self.log, self.registry, store, deployer or RecordDeployer(store), people, by, at(hours)
         )
 
     def add(self, number: int, against: Version | None, passed: bool = True) -> Version:
@@ -152,17 +157,17 @@ class Scene:
         keep_version(NAME, version, whole, FolderStore(self.root / "store"))
         return version
 
-    def ask(self, version: Version, hours: float = 0, four_eyes: bool = False) -> str:
+    def ask(self, version: Version, hours: float = 0, four_eyes: bool = False, trained_by: Caller = BOB) -> str:
         files = self.registry.files[version.version][1]
         return request(
             self.log, model_name=NAME, version=version.version, model_sha256=version.sha256,
-            evidence={"files": dict(file_hashes(files))}, trained_by="bob", four_eyes=four_eyes, at=at(hours),
+            evidence={"files": dict(file_hashes(files))}, trained_by=trained_by, four_eyes=four_eyes, at=at(hours),
             expires_at=at(hours + 100),
         ).subject  # fmt: skip
 
     def approve(self, version: Version, hours: float = 0) -> None:
         rules = Rules("england", ("*",), False)
-        answer(self.log, self.ask(version, hours), "approved", "good", "alice", at(hours + 0.5), rules)
+        answer(self.log, self.ask(version, hours), "approved", "good", Caller("alice"), at(hours + 0.5), rules)
 
     def check(self, champion: Version, previous: Version | None) -> None:
         """Assert one champion everywhere: in the log, by traffic, by alias; and a log that is whole."""

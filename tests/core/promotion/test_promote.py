@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from jackpot.approval import Rules, answer
+from jackpot.approval import Caller, Rules, answer
 from jackpot.audit import AuditLog
+from jackpot.environment import Approval
 from jackpot.errors import InputError, JackpotError
 from jackpot.ports import RegisteredModel, Target
 from jackpot.promotion import Version, named_version, standings
@@ -58,7 +59,7 @@ def test_nothing_is_promoted_without_a_valid_approval(scene: Scene) -> None:
     request = scene.ask(third)
     with pytest.raises(JackpotError, match="is not approved: it waits"):
         scene.promoter().promote("v3")
-    answer(scene.log, request, "rejected", "bad", "alice", at(0.5), Rules("england", ("*",), False))
+    answer(scene.log, request, "rejected", "bad", Caller("alice"), at(0.5), Rules("england", ("*",), False))
     with pytest.raises(JackpotError, match="was rejected by alice"):
         scene.promoter().promote("v3")
     with pytest.raises(JackpotError, match="held until"):
@@ -97,12 +98,54 @@ def test_a_request_that_does_not_say_has_the_four_eyes_of_the_registered_market_
     )
     monkeypatch.setattr(AuditLog, "append", without)
     third = scene.add(3, V1)
-    answer(scene.log, scene.ask(third), "approved", "mine", "bob", at(0.5), Rules("england", ("*",), False))
+    answer(scene.log, scene.ask(third), "approved", "mine", Caller("bob"), at(0.5), Rules("england", ("*",), False))
     if four_eyes:
         with pytest.raises(JackpotError, match="four eyes"):
             scene.promoter().promote("v3")
     else:
         assert scene.promoter().promote("v3") == third
+
+
+ROOT = "local:root"
+PEOPLE = Approval(approvers={"*": ("bob", "alice", ROOT)}, people={"slack:U1": "bob", "slack:U2": "alice"})
+
+
+@pytest.mark.parametrize(
+    ("trained_by", "by", "says"),
+    [
+        (Caller(ROOT, ROOT), Caller("bob", "slack:U1"), ""),
+        # A copy of the environment file names another person behind the identity that answers...
+        (Caller(ROOT, ROOT), Caller("bob", ROOT), f"knows {ROOT} by that name"),
+        (Caller("alice", "slack:U2"), Caller("bob", "local:eve"), "knows local:eve by that name"),
+        # ... or that trained, or lets another approve.
+        (Caller("carol", "slack:U1"), Caller("bob", "slack:U1"), "four eyes"),
+        (Caller("carol", "slack:U2"), Caller("alice", "slack:U2"), "four eyes"),
+        (Caller("carol", "local:eve"), Caller("eve", "eve"), "may not answer"),
+        # Records of an earlier release.
+        (Caller(ROOT), Caller("bob", ROOT), f"knows {ROOT} by that name"),
+        (Caller(ROOT), Caller("bob"), "four eyes"),
+    ],
+)
+def test_who_approved_is_checked_by_the_environment_that_promotes(
+    scene: Scene, trained_by: Caller, by: Caller, says: str
+) -> None:
+    third = scene.add(3, V1)
+    asked = scene.log.find("approval_request", scene.ask(third, four_eyes=True, trained_by=trained_by))
+    assert asked is not None
+    body = {name: asked.body[name] for name in ("model_name", "version", "model_sha256", "evidence_sha256")}
+    body |= {"verdict": "approved", "reason": "mine", "request": asked.number, "identity": by.identity}
+    scene.log.append("approval_answer", asked.subject, at=at(0.5), by=by.person, body=body, once=True)
+    if says:
+        with pytest.raises(JackpotError, match=says):
+            scene.promoter(people=PEOPLE).promote("v3")
+        scene.check(V1, None)
+    else:
+        assert scene.promoter(people=PEOPLE).promote("v3") == third
+
+
+def test_an_approval_that_does_not_say_the_identity_counts_where_four_eyes_are_not_asked_for(scene: Scene) -> None:
+    assert scene.promoter(people=PEOPLE).promote("v2") == V2
+    scene.check(V2, V1)
 
 
 def test_an_approval_that_was_used_does_not_undo_a_rollback(scene: Scene) -> None:

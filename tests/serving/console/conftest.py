@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from jackpot.adapters.places import Places, open_places
-from jackpot.approval import request
+from jackpot.approval import Caller, request
 from jackpot.audit import Entry
 from serving.console.app import create_app
 from serving.console.guard import Tokens
@@ -53,11 +53,11 @@ EVIDENCE = {
 }
 
 
-def by_header(headers: Mapping[str, str], client: str | None) -> str:
+def by_header(headers: Mapping[str, str], client: str | None) -> Caller:
     """Say who asks, as a proxy that can be trusted would: for tests of all that comes after identity."""
     if "x-person" not in headers:
         raise UnknownPersonError("no x-person")
-    return headers["x-person"]
+    return Caller(headers["x-person"], f"test:{headers['x-person']}")
 
 
 @dataclass
@@ -121,7 +121,7 @@ def ask(
         version=version,
         model_sha256=model_sha256,
         evidence={**EVIDENCE, **evidence},
-        trained_by="run:7",
+        trained_by=Caller("run:7"),
         four_eyes=False,
         at=(now - dt.timedelta(hours=1)).isoformat(),
         expires_at=(now + dt.timedelta(days=days)).isoformat(),

@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from jackpot.adapters.places import open_places
+from jackpot.approval import Caller
 from jackpot.environment import Environment
 from jackpot.strict_yaml.files import load_yaml
 from serving.console.app import create_app
@@ -190,7 +191,7 @@ def test_a_markets_own_texts_are_shown_and_never_run(week: Path, tmp_path: Path)
     (tmp_path / "evil.yaml").write_text(text)
     path = copy_of(week, tmp_path / "place", {"[england, uk_lotto]": f"[england, {tmp_path}/evil.yaml]"})
     path.write_text(path.read_text().replace("read: {england: [rita]", "read: {evil: [rita], england: [rita]"))
-    app = create_app(open_places(str(path)), str(path), lambda headers, client: "rita")
+    app = create_app(open_places(str(path)), str(path), lambda headers, client: Caller("rita"))
     with TestClient(app, base_url=ORIGIN, client=LOOPBACK) as client:
         for page in ("/", "/markets/evil", "/markets/evil/audit"):
             answer = client.get(page)
@@ -216,7 +217,7 @@ def test_every_answer_carries_a_strict_policy(shared: Console) -> None:
 
 def test_too_many_requests_of_one_person_do_not_stop_another(week: Path, tmp_path: Path) -> None:
     path = copy_of(week, tmp_path / "place")
-    app = create_app(open_places(str(path)), str(path), lambda headers, client: headers["x-person"])
+    app = create_app(open_places(str(path)), str(path), lambda headers, client: Caller(headers["x-person"]))
     with TestClient(app, base_url=ORIGIN, client=LOOPBACK) as client:
         said = [client.get("/nowhere", headers={"x-person": "rita"}).status_code for _ in range(2 * BURST)]
         assert said[0] == 404
@@ -288,9 +289,9 @@ def identify(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_a_genuine_token_names_its_person(identify: Any) -> None:
-    assert identify({"authorization": f"Bearer {signed()}"}, "10.0.0.7") == "dora"
-    assert identify({"authorization": signed(CURVE, "ES256", "two")}, "10.0.0.7") == "dora"
-    assert identify({"authorization": signed(email="eve@example.com")}, None) == "oidc:eve@example.com"
+    assert identify({"authorization": f"Bearer {signed()}"}, "10.0.0.7") == Caller("dora", "oidc:dora@example.com")
+    assert identify({"authorization": signed(CURVE, "ES256", "two")}, "10.0.0.7").person == "dora"
+    assert identify({"authorization": signed(email="eve@example.com")}, None).names == {"oidc:eve@example.com"}
 
 
 @pytest.mark.parametrize(
