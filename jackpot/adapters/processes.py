@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import JackpotError
+from ..workers import worker_pool
 
 if TYPE_CHECKING:
     from ..scoring.shard import Scorer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @contextmanager
 def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes that score; they import what they need while the job is still being planned."""
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(count) as pool:
         for _ in range(count):
             pool.submit(_prepare)
         yield pool

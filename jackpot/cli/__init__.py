@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -87,22 +89,32 @@ def cli() -> None:
     """Recommend the jackpot that a lottery announces for its next draw.
 
     MARKET is a name under configs/markets/ or the path of a market file. Every command takes --json. Exit codes: 0
-    done, 1 failed or infeasible, 2 bad input or usage, 130 stopped by Ctrl-C.
+    done, 1 failed or infeasible, 2 bad input or usage, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what is under way is left as by Ctrl-C."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input or usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     output, verbose = Output(as_json="--json" in words), not {"-v", "--verbose"}.isdisjoint(words)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(words, prog_name="jackpot", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.Abort:
+    except click.Abort as stop:
         output.say("stopped")
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop.__cause__ or stop.__context__, Terminated) else 130)
     except click.ClickException as error:
         error.show(sys.stderr)
         if output.as_json:

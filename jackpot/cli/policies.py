@@ -62,16 +62,15 @@ def compare(
 def _run(
     week: Week, kind: Kind, shards: list[str], draws: int, seed: int, processes: int, *, happened: bool
 ) -> list[ShardRuns]:
-    from concurrent.futures import ProcessPoolExecutor
     from functools import partial
-    from multiprocessing import get_context
 
     from ..steps.policy import run_policy_shard
+    from ..workers import worker_pool
 
     one = partial(run_policy_shard, week, kind, draws=draws, seed=seed, happened=happened)
     if min(processes, len(shards)) == 1:
         return [one(shard) for shard in shards]
-    with ProcessPoolExecutor(min(processes, len(shards)), mp_context=get_context("spawn")) as pool:
+    with worker_pool(min(processes, len(shards))) as pool:
         return list(pool.map(one, shards))
 
 

@@ -8,9 +8,7 @@ than chance: the Diebold-Mariano test, one-sided, its level divided by the numbe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import takewhile
-from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
@@ -23,6 +21,7 @@ from ..evaluation.comparison import diebold_mariano
 from ..evaluation.scores import crps_normal
 from ..records import Finalist, Record, Tuning
 from ..store import MissingObjectError, Store
+from ..workers import worker_pool
 from .keys import read_tuning, tuning_key
 from .study import Study
 from .trials import Trial, finished, run_trials
@@ -114,7 +113,7 @@ def _confirmations(study: Study, trials: list[Trial], store: Store, workers: int
     if workers == 1 or len(missing) < 2:
         _keep_confirmations(study, missing, map(confirm, [study] * len(missing), settings), store)
     else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with worker_pool(workers) as pool:
             _keep_confirmations(study, missing, pool.map(confirm, [study] * len(missing), settings), store)
     # Read back, so that an outcome rests on the same digits whether its comparisons are new or not.
     return {one.trial: np.array(_confirmation(study, one.trial, store)) for one in trials}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..demand.state_space import ERRORS, StateSpaceModel
 from ..evaluation.scores import crps_normal
 from ..records import Record
 from ..store import MissingObjectError, Store
+from ..workers import worker_pool
 from .space import proposals
 from .study import Study
 
@@ -120,7 +120,7 @@ def _run(
             yield screen.trial(number, settings)
         return
     running: set[Future[Trial]] = set()
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (study,)) as pool:
+    with worker_pool(workers, _begin, study) as pool:
         for place, (number, settings) in enumerate(missing):
             if place and expired():
                 break

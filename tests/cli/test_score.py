@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from benchmarks.server_process import wait_for
 from benchmarks.servers import free_port
 from jackpot.cli.output import Output
 from jackpot.errors import JackpotError
@@ -90,8 +92,6 @@ def test_progress_goes_to_standard_error_line_by_line_where_nobody_watches(capsy
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "under way"])
 def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path, when: str) -> None:
-    import signal
-
     from jackpot.adapters.files import open_file, open_store
     from jackpot.adapters.processes import run_shards, scoring_processes
     from jackpot.scoring.job import missing_shards, plan_job
@@ -120,6 +120,39 @@ def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path,
     for said in ("was killed", "out of memory", "stay", "the same command again", "--processes"):
         assert said in str(stop.value)
     assert (done[:1], len(done) < 60) == ([0] if when == "under way" else [], True)
+
+
+def _left(group: int) -> list[str]:
+    """Return the processes of a group that still run."""
+    found = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True)
+    lines = (line.split(None, 2) for line in found.stdout.splitlines())
+    return [args for of, state, args in lines if int(of) == group and state[0] != "Z"]
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_workers_end_with_the_command(tmp_path: Path, by: signal.Signals, code: int) -> None:
+    write_model(tmp_path / "model")
+    (tmp_path / "rows.csv").write_text("\n".join(csv_lines(200_000)) + "\n")
+    words = ["score", "england", "rows.csv", "out", "--model", "model", "--shard-rows", "1000", "--processes", "2"]
+    process = subprocess.Popen(
+        [JACKPOT, *words],
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert wait_for(lambda: any(tmp_path.glob("out/*/shards/*")), 60)
+        process.send_signal(by)
+        said, _ = process.communicate(timeout=10)
+        assert (process.returncode, "stopped" in said) == (code, by == signal.SIGTERM), said
+        assert "Traceback" not in said
+        assert wait_for(lambda: not _left(process.pid), 5), _left(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert not any(tmp_path.glob("out/*/manifest.json"))
 
 
 def test_a_job_killed_three_times_gives_the_one_correct_result(tmp_path: Path) -> None:
