@@ -14,8 +14,11 @@ short=$(printf %s "$digest" | cut -c1-12)
 apply() {
     kubectl apply --server-side --field-manager=jackpot-release -k "$1"
 }
-# A suspended CronJob is a job's template; a job is named by the image, so that it runs once per image.
+# A suspended CronJob is a job's template; a job is named by the image, so that it runs once per image. One that failed
+# makes room for another try.
 once() {
+    failed=$(kubectl -n jackpot get job "$1-$short" -o 'jsonpath={.status.conditions[?(@.type=="Failed")].status}' 2>/dev/null || true)
+    [ "$failed" != True ] || kubectl -n jackpot delete job "$1-$short"
     kubectl -n jackpot get job "$1-$short" >/dev/null 2>&1 || kubectl -n jackpot create job "$1-$short" --from="cronjob/$1"
     kubectl -n jackpot wait --for=condition=complete --timeout=900s "job/$1-$short"
 }

@@ -15,7 +15,9 @@ KUBECTL = """#!/bin/sh
 echo "$*" >> "$LOG"
 case "$*" in
     *"can-i create roles"*) [ "$MAY" = yes ] ;;
+    *"get job "*jsonpath*) cat "$DONE" 2>/dev/null ;;
     *"get job "*) [ -f "$DONE" ] ;;
+    *"delete job "*) rm "$DONE" ;;
     *"get deployments"*) echo deployment.apps/mlflow ;;
 esac
 """
@@ -57,6 +59,14 @@ def test_a_second_run_starts_no_job_again(released: Path) -> None:
     code, asked, _ = run(released, "staging", done=True)
     assert code == 0
     assert not [line for line in asked if "create job" in line]
+
+
+def test_a_job_that_failed_is_tried_again(released: Path) -> None:
+    (released / "done").write_text("True")
+    code, asked, _ = run(released, "staging")
+    assert code == 0
+    (deleted,) = [i for i, line in enumerate(asked) if "delete job mlflow-upgrade-abababababab" in line]
+    assert "create job mlflow-upgrade-abababababab" in " ".join(asked[deleted:])
 
 
 def test_a_release_leaves_rights_alone(released: Path) -> None:
