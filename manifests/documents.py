@@ -68,9 +68,9 @@ def shown(value: Any) -> str:
 
 
 def statements(role: Object) -> list[Object]:
-    """Return the statements of a role's own policies."""
+    """Return the statements of a role's own policies, those that a parameter switches on included."""
     policies = role["Properties"].get("Policies", [])
-    return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+    return [one["Fn::If"][1] if "Fn::If" in one else one for p in policies for one in p["PolicyDocument"]["Statement"]]
 
 
 def roles(resources: Object) -> dict[str, Object]:

@@ -4,11 +4,12 @@
 set -eu
 folder=$1
 : "${PLACE_BUCKET:?}" "${PLACE_REGION:?}" "${PLACE_MYSQL_HOST:?}" "${PLACE_SECRETS_ROLE:?}"
-: "${PLACE_DOMAIN:?}" "${PLACE_ISSUER:?}" "${PLACE_JWKS:?}"
+: "${PLACE_DOMAIN:?}" "${PLACE_ISSUER:?}" "${PLACE_JWKS:?}" "${PLACE_VPC_CIDR:?}" "${PLACE_ZONE:?}"
 fill() {
     sed -e "s|PLACE_BUCKET|$PLACE_BUCKET|g" -e "s|PLACE_REGION|$PLACE_REGION|g" \
         -e "s|PLACE_MYSQL_HOST|$PLACE_MYSQL_HOST|g" -e "s|PLACE_SECRETS_ROLE|$PLACE_SECRETS_ROLE|g" \
-        -e "s|PLACE_DOMAIN|$PLACE_DOMAIN|g" -e "s|PLACE_ISSUER|$PLACE_ISSUER|g" -e "s|PLACE_JWKS|$PLACE_JWKS|g"
+        -e "s|PLACE_DOMAIN|$PLACE_DOMAIN|g" -e "s|PLACE_ISSUER|$PLACE_ISSUER|g" -e "s|PLACE_JWKS|$PLACE_JWKS|g" \
+        -e "s|PLACE_VPC_CIDR|$PLACE_VPC_CIDR|g" -e "s|PLACE_ZONE|$PLACE_ZONE|g"
 }
 if [ "${2:-}" = --show ]; then
     kubectl kustomize "$folder" | fill

@@ -66,7 +66,10 @@ def test_the_audit_log_cannot_be_deleted_by_anybody() -> None:
 
 
 def test_databases_are_private_encrypted_kept_and_speak_tls_alone() -> None:
-    forced = {"PostgresParameters": {"rds.force_ssl": "1"}, "MysqlParameters": {"require_secure_transport": "1"}}
+    forced = {
+        "PostgresParameters": {"rds.force_ssl": "1"},
+        "MysqlParameters": {"require_secure_transport": "1", "authentication_policy": "*:mysql_native_password"},
+    }
     for name, one in of_type("AWS::RDS::DBInstance").items():
         rules = one["Properties"]
         assert one["DeletionPolicy"] == "Snapshot"
@@ -202,6 +205,7 @@ def test_bound_accounts_of_the_product_exist(production: list[Object]) -> None:
         ("kubeflow", "ml-pipeline-ui"),
         ("external-secrets", "external-secrets"),
         ("kube-system", "cluster-autoscaler"),
+        ("cert-manager", "cert-manager"),
     }
     assert bound - have == platform
     assert have - bound == {("jackpot", "schedules")}, "talks to Kubeflow alone"
