@@ -11,14 +11,16 @@ import pytest
 
 from jackpot.adapters.places import Places
 from jackpot.audit import AuditLog, Keyring
-from jackpot.canonical import sha256
+from jackpot.canonical import json_bytes, sha256
 from jackpot.cash import read_cash
 from jackpot.demand.models import new_model
 from jackpot.demand.storage import model_files
 from jackpot.evaluation.backtest import Backtest, backtest
 from jackpot.history.source import Source
 from jackpot.lineage import CodeVersion
+from jackpot.market.calendar import next_draw_date
 from jackpot.market.loading import LoadedMarket, parse_market
+from jackpot.records import InputHashes, Metadata
 from jackpot.report.tables import history_csv
 from jackpot.simulation.history import synthetic_cash, synthetic_csv
 from jackpot.steps.model_in_use import ModelInUse, Standing
@@ -26,7 +28,7 @@ from jackpot.steps.optimise import optimise
 from jackpot.steps.publish import Run, publish
 from jackpot.steps.week import Week
 from jackpot.steps.weekly import week_in_memory
-from jackpot.store import FolderStore
+from jackpot.store import FolderStore, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = CodeVersion(
@@ -108,6 +110,42 @@ def a_week(as_of: dt.date) -> Week:
     market = parse_market(data, "england.yaml")
     loaded = LoadedMarket(market, Path("england.yaml"), data, sha256(data))
     return week_in_memory(loaded, Source("synthetic", synthetic_csv(market), None), as_of)
+
+
+def leave_recommendation(store: Store, as_of: dt.date, source_uri: str) -> None:
+    """Leave what tells which draws a recommendation of England's knew: those before a day, in this file."""
+    week = a_week(as_of)
+    draw = next_draw_date(week.market, as_of).isoformat()
+    dates = week.history.draws["draw_date"]
+    checks = week.checks
+    record = Metadata(
+        schema_version="1",
+        recommendation="a" * 64,
+        inputs=InputHashes(snapshot=checks.snapshot, market_file=checks.market_file, model="b" * 64, warnings="c" * 64),
+        snapshot_uri=f"snapshots/england/{checks.snapshot}.parquet",
+        snapshot_rows=len(dates),
+        first_draw=f"{dates.iloc[0]:%Y-%m-%d}",
+        last_draw=f"{dates.iloc[-1]:%Y-%m-%d}",
+        source_uri=source_uri,
+        source_version=None,
+        market_file=f"markets/england/{checks.market_file}.yaml",
+        model_name="england",
+        model_version=None,
+        model_standing="candidate",
+        code_commit=None,
+        code_dirty=None,
+        image=None,
+        lock=None,
+        python="3.11.9",
+        environment="test",
+        run_id="run",
+        started_at=NOON.isoformat(),
+        finished_at=NOON.isoformat(),
+        seed=0,
+    )
+    prefix = f"recommendations/england/{draw}/{checks.snapshot[:16]}/{'a' * 16}"
+    store.replace(f"{prefix}/metadata.json", record.to_bytes())
+    store.replace(f"recommendations/england/{draw}/latest.json", json_bytes({"prefix": prefix}))
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,9 @@ def preprocess(
     from jackpot.adapters.step import open_step
 
     with open_step("preprocess", environment, run_id) as places:
+        import datetime as dt
+
+        from jackpot.adapters.clock import now
         from jackpot.adapters.run_record import start_run
         from jackpot.history.as_of import resolve_as_of
         from jackpot.market.loading import load_market
@@ -49,5 +52,6 @@ def preprocess(
         # Bad cash figures are found here, before anything is trained or registered, and used later.
         places.cash(loaded.market, cash_uri, source.uri == step.SYNTHETIC)
         paths = {"snapshot": Path(snapshot.path), "market_file": Path(market_file.path), "checks": Path(checks.path)}
-        record = step.preprocess(loaded, source, resolve_as_of(as_of), places.store, **paths)
+        today = dt.datetime.fromisoformat(now()).date()
+        record = step.preprocess(loaded, source, resolve_as_of(as_of), places.store, **paths, today=today)
         snapshot.metadata.update(sha256=record.snapshot, rows=record.rows, as_of=record.as_of)

@@ -44,15 +44,19 @@ class Trigger:
     def data(self, uri: str) -> Answer:
         """Run the week for a file of draws, unless that was done for these draws already.
 
-        Raises InputError where no market's name is in the file's, or the file is no history of it.
+        Raises InputError where no market's name is in the file's, the file is no history of it, or one that ends before
+        draws that an earlier recommendation knew.
         """
         from ..market.calendar import next_draw_date
+        from ..steps.preprocess import refuse_lost_draws
         from ..steps.weekly import week_in_memory
 
         market = self.markets[market_of(uri.split("://")[-1], self.markets)]
         week = week_in_memory(market, self.places.read(uri), None)
         draw = next_draw_date(week.market, week.as_of).isoformat()
         key = weekly_key(week.market.market, draw, week.checks.snapshot)
+        if self.places.audit(week.market.market).find("claim", f"{key} attempt 1") is None:
+            refuse_lost_draws(week.history, self.places.store, self.now().date())
         return self._once(market, key, {"history_uri": uri, "draw_date": draw}, {"history_uri": uri})
 
     def retraining(self, name: str) -> Answer | None:

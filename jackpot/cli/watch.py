@@ -99,11 +99,12 @@ class Desk:
         """Ask for the week of a file; return whether asking again would change nothing."""
         try:
             return self._tell(self.trigger.data(uri))
-        except InputError as error:
-            self._output.problems(error.problems)
-            return False
         except JackpotError as error:
-            self._output.failure(str(error))
+            if self._is_new(str(error)):
+                if isinstance(error, InputError):
+                    self._output.problems(error.problems)
+                else:
+                    self._output.failure(str(error))
             return False
 
     def retrainings(self) -> None:
@@ -119,9 +120,13 @@ class Desk:
 
     def say(self, line: str) -> None:
         """Tell a thing once."""
-        if line not in self._told:
-            self._told.add(line)
+        if self._is_new(line):
             self._output.say(line)
+
+    def _is_new(self, text: str) -> bool:
+        new = text not in self._told
+        self._told.add(text)
+        return new
 
     def _tell(self, answer: Answer) -> bool:
         self.say(f"{answer.what}: {answer.key}: {answer.said}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,8 @@ from ..errors import InputError, JackpotError, Problem
 from ..history.contract import History
 from ..history.source import Source
 from ..market.loading import LoadedMarket
-from ..records import Checks
-from ..store import Store
+from ..records import Checks, Metadata
+from ..store import MissingObjectError, Store
 
 SYNTHETIC = "synthetic"
 """The URI of a history that is generated."""
@@ -50,12 +51,18 @@ def preprocess(
     snapshot: Path,
     market_file: Path,
     checks: Path,
+    today: dt.date | None = None,
 ) -> Checks:
-    """Read and check a history, keep its snapshot under its hash, and leave what the next steps start from."""
+    """Read and check a history, keep its snapshot under its hash, and leave what the next steps start from.
+
+    With `today` and without `as_of`, a history that lost draws is refused: see `refuse_lost_draws`.
+    """
     from ..history.reading import read_history
     from ..history.snapshot import quarantine_csv, snapshot_bytes
 
     history = read_history(source, market.market, as_of)
+    if as_of is None and today is not None:
+        refuse_lost_draws(history, store, today)
     data = snapshot_bytes(history)
     record = checks_of(history, market, sha256(data), as_of)
     key = f"snapshots/{record.market}/{record.snapshot}.parquet"
@@ -70,6 +77,50 @@ def preprocess(
     for path, content in ((snapshot, data), (market_file, market.data), (checks, record.to_bytes())):
         write_atomically(path, content)
     return record
+
+
+def refuse_lost_draws(history: History, store: Store, today: dt.date) -> None:
+    """Raise InputError where a history ends before the last draw that an earlier recommendation knew.
+
+    Such a file is old or cut short, and would decide a draw that is over. A correction keeps the end. A recommendation
+    on draws after `today` rested on a mistake and tells nothing; one on synthetic draws is of another history.
+    """
+    if history.source_uri == SYNTHETIC:
+        return
+    dates = history.draws["draw_date"]
+    last: dt.date | None = dates.iloc[-1].date() if len(dates) else None
+    known = _last_known_draw(history.market.market, store, today)
+    if known is not None and (last is None or last < known):
+        as_of = _day_after(history)
+        raise InputError(
+            Problem(
+                "the history ends before draws that an earlier recommendation knew",
+                where=history.source_uri,
+                found=f"its last draw is of {last}" if last else "it has no draw",
+                allowed=f"the draws to {known} at least, corrected or not",
+                hint=f"is the file old or cut short? to look from that day on purpose: jackpot run --as-of {as_of}",
+            )
+        )
+
+
+def _last_known_draw(market: str, store: Store, today: dt.date) -> dt.date | None:
+    """Return the last draw in the histories that this market's recommendations rest on, to `today` and a day more."""
+    known: dt.date | None = None
+    latest = [key for key in store.keys(f"recommendations/{market}/") if key.endswith("/latest.json")]
+    for key in reversed(latest):
+        if known is not None and key.split("/")[2] <= known.isoformat():
+            break  # what was recommended for a draw knew only draws before it
+        try:
+            prefix = json.loads(store.read(key))["prefix"]
+            found = Metadata.model_validate_json(store.read(f"{prefix}/metadata.json"))
+        except (MissingObjectError, ValueError, KeyError):
+            continue
+        if found.source_uri != SYNTHETIC and found.last_draw is not None:
+            last = dt.date.fromisoformat(found.last_draw)
+            # A market's day may be a day ahead of the clock's.
+            if last <= today + dt.timedelta(days=1) and (known is None or last > known):
+                known = last
+    return known
 
 
 def checks_of(history: History, market: LoadedMarket, snapshot_sha256: str, as_of: dt.date | None) -> Checks:
