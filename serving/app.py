@@ -258,12 +258,13 @@ class ServingApp(FastAPI):
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         """Return the whole body; raise Refusal where it is too long or slow, ConnectionError where it ends early."""
-        most = self.fleet.settings.max_body_bytes
+        limits = self.fleet.settings
+        most = limits.max_body_bytes
         length = headers.get(b"content-length")
         if length is not None and int(length) > most:
             raise _too_long(int(length), most)
         parts: list[bytes] = []
-        size, until = 0, time.monotonic() + 3 * self.fleet.settings.body_seconds
+        size, began = 0, time.monotonic()
         while True:
             message = await self._part(receive)
             parts.append(message.get("body", b""))
@@ -272,8 +273,9 @@ class ServingApp(FastAPI):
                 raise _too_long(size, most)
             if not message.get("more_body", False):
                 return b"".join(parts)
-            if time.monotonic() > until:
-                raise Refusal(408, "slow", "the body took too long to come")
+            if (seconds := time.monotonic() - began - limits.body_seconds) > 0 and size < seconds * limits.body_rate:
+                allowed = f"{limits.body_rate:,} bytes a second after {limits.body_seconds:g} s"
+                raise Refusal(408, "slow", f"of the body only {size:,} bytes came", allowed=allowed)
 
     async def _part(self, receive: Receive) -> MutableMapping[str, Any]:
         seconds = self.fleet.settings.body_seconds

@@ -23,6 +23,7 @@ class Settings:
     max_explained: int = _setting(20, "Most instances in a request for explanations (413).")
     max_quantiles: int = _setting(19, "Most quantiles in a request.")
     body_seconds: float = _setting(10.0, "Longest wait for a part of a body (408).")
+    body_rate: int = _setting(10_000, "Fewest bytes of a body a second, counted once body_seconds are over (408).")
     head_seconds: float = _setting(10.0, "Longest wait for the whole of a head (408).")
     horizon_days: int = _setting(HORIZON_DAYS, "Draws are forecast up to so many days after the state's as_of.")
     dates_kept: int = _setting(128, "Draws whose demand curves are kept in memory, a quarter of a MB each.")

@@ -382,6 +382,27 @@ def test_slow_clients_hold_nobody_up(server: Server) -> None:
             one.close()
 
 
+SPACES = b" " * 20_000
+
+
+@pytest.mark.parametrize(
+    ("part", "pause", "times", "status"),
+    [(SPACES, 0.4, 10, 200), (b" ", 0.1, 60, 408), (SPACES[:700], 0.1, 60, 408)],
+    ids=["slow", "a trickle", "too slow"],
+)
+def test_a_body_may_come_slowly_but_not_for_ever(
+    server: Server, part: bytes, pause: float, times: int, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.http)) as raw:
+        raw.sendall(PREDICT + b"content-length: %d\r\n\r\n" % (len(part) * times + len(ASK)))
+        closed = _until_closed(raw, part, times, pause)
+        assert closed == (status == 408)
+        if not closed:
+            raw.sendall(ASK)
+            raw.settimeout(5)
+            assert raw.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
 def _grpc(server: Server, method: str, payload: bytes) -> tuple[str, bytes]:
     import grpc
 
