@@ -43,9 +43,21 @@ class S3Store:
 
     def read(self, key: str) -> bytes:
         """Return an object's bytes; raise MissingObjectError where there is none."""
+        from botocore.exceptions import ClientError
+
         with self._named("read", key):
-            data: bytes = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
+            try:
+                data: bytes = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
+            except ClientError as error:
+                # S3 may say so too where nothing is there, to a role that may list a part of the bucket only.
+                if error.response["Error"]["Code"] in {"AccessDenied", "403"} and not self._lists(key):
+                    raise MissingObjectError(f"nothing is stored under {self.uri(key)}") from None
+                raise
         return data
+
+    def _lists(self, key: str) -> bool:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + key, MaxKeys=1)
+        return [item["Key"] for item in found.get("Contents", ())] == [self.prefix + key]
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object that must never change: False where it is there already (what is there stays)."""

@@ -58,6 +58,39 @@ def test_a_missing_object_says_where_it_should_be(store: S3Store) -> None:
         store.read("nothing")
 
 
+class Guarded:
+    """A client whose role may not be told what is missing: S3 denies every read, and the listing too where said."""
+
+    def __init__(self, s3: Any, lists: bool) -> None:
+        self.s3, self.lists = s3, lists
+
+    def get_object(self, **_: str) -> Any:
+        raise denied("GetObject")
+
+    def list_objects_v2(self, **asked: Any) -> Any:
+        if not self.lists:
+            raise denied("ListObjectsV2")
+        return self.s3.list_objects_v2(**asked)
+
+
+def denied(operation: str) -> Exception:
+    from botocore.exceptions import ClientError
+
+    return ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, operation)
+
+
+def test_a_denied_read_of_what_is_not_there_finds_nothing_and_of_what_is_there_is_denied(store: S3Store) -> None:
+    store.put_new("here/too", b"1")
+    guarded = S3Store(store.bucket, store.prefix, client=Guarded(store.client, lists=True))
+    for key in ("nothing", "here", "here/to"):
+        with pytest.raises(MissingObjectError, match=key):
+            guarded.read(key)
+    for client, key in ((guarded.client, "here/too"), (Guarded(store.client, lists=False), "nothing")):
+        with pytest.raises(JackpotError, match="AccessDenied") as raised:
+            S3Store(store.bucket, store.prefix, client=client).read(key)
+        assert not isinstance(raised.value, MissingObjectError)
+
+
 def test_a_missing_bucket_is_named(s3: Any) -> None:
     with pytest.raises(JackpotError, match="NoSuchBucket"):
         S3Store("no-such-bucket", client=s3).read("a")
