@@ -66,6 +66,7 @@ def examine(places: Places, wanted: Callable[[], list[Any]]) -> Iterator[Finding
     if settings.deployment.kind == "kserve":
         yield from _cluster(settings)
     else:
+        yield _attempt("served models", lambda: _served(places), "jackpot models restore")
         yield Finding("cluster", "skipped", "models are served on this machine (deployment.kind: record)")
     yield _image(settings)
 
@@ -144,6 +145,16 @@ def _registered(places: Places) -> str:
     if lost:
         raise JackpotError(f"the registry has lost {', '.join(lost)}")
     return f"{count} versions, as the audit log and the store have them"
+
+
+def _served(places: Places) -> str:
+    from ..audit.files import served_faults
+
+    names = places.environment.markets or known_markets()
+    faults = [what for name in names for what in served_faults(places.audit(name), places.store)]
+    if faults:
+        raise JackpotError("; ".join(faults))
+    return "each is the champion, or is being promoted"
 
 
 def _cash(places: Places) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from ..errors import JackpotError
 from ..store import MissingObjectError, Store
 from .export import recommendation_files
 from .log import PARALLEL_READS, AuditLog, Entry, Fault
+from .turns import Version, standings
 
 MODEL: Final = ("model.json", "arrays.npz")
 """The files whose hashes make a model's."""
@@ -40,8 +41,8 @@ def file_faults(log: AuditLog, store: Store) -> list[Fault]:
     faults += [Fault(entry.number, what) for entry, what in _versions(entries, store)]
     faults += [Fault(beyond, what) for what in _misnamed(log.market, store)]
     # A run that published meanwhile has its record by now.
-    if any(_unrecorded(log.market, entries, store)):
-        faults += [Fault(beyond, what) for what in _unrecorded(log.market, list(log.entries()), store)]
+    if any(_unrecorded(log, store)):
+        faults += [Fault(beyond, what) for what in _unrecorded(log, store)]
     return faults
 
 
@@ -145,8 +146,9 @@ def _misnamed(market: str, store: Store) -> Iterator[str]:
                 yield f"{store.uri(key)} was changed: its bytes are not those that its name says"
 
 
-def _unrecorded(market: str, entries: list[Entry], store: Store) -> Iterator[str]:
+def _unrecorded(log: AuditLog, store: Store) -> Iterator[str]:
     """Look for what a run leaves only beside a record: published, monitored, promoted, served."""
+    market, entries = log.market, list(log.entries())
     recorded = {entry.body["prefix"] for entry in entries if entry.kind == "recommendation"}
     for key in store.keys(f"recommendations/{market}"):
         prefix, _, name = key.rpartition("/")
@@ -172,14 +174,26 @@ def _unrecorded(market: str, entries: list[Entry], store: Store) -> Iterator[str
                 yield f"{store.uri(key)} tells of the promotion of {told.get('version')}, and no record does"
             elif "prefix" in told and str(told["prefix"]) not in recorded:
                 yield f"{store.uri(key)} tells of {told['prefix']}, and no record names it"
-    served = f"deployments/{market}.json"
-    if served in store.keys("deployments"):
-        target = _json(served, store)
-        if isinstance(target, str):
-            yield target
-        elif _prefix(target) not in {_prefix(entry.body) for entry in entries} - {None}:
-            about = f"{target.get('model_name')} {target.get('version')}"
-            yield f"{store.uri(served)} serves {about}, and no record names it"
+    yield from served_faults(log, store)
+
+
+def served_faults(log: AuditLog, store: Store) -> Iterator[str]:
+    """Say what a market serves where it is not the log's champion, or the version whose promotion is under way."""
+    key = f"deployments/{log.market}.json"
+    if key not in store.keys("deployments"):
+        return
+    target = _json(key, store)
+    if isinstance(target, str):
+        yield target
+        return
+    name, version = target.get("model_name"), target.get("version")
+    stand = standings(log, str(name))
+    allowed = [stand.champion, Version.of(stand.claim.body) if stand.claim else None]
+    if Version(str(version), str(target.get("model_sha256"))) not in allowed:
+        champion = f"the log's champion is {stand.champion.version}" if stand.champion else "the log has no champion"
+        yield f"{store.uri(key)} serves {name} {version}, and {champion}: jackpot models restore puts it right"
+    elif target.get("prefix") != _prefix(target):
+        yield f"{store.uri(key)} serves {target.get('prefix')}, where {name} {version} does not lie"
 
 
 def unnamed_versions(log: AuditLog, store: Store) -> list[str]:

@@ -30,6 +30,7 @@ def command(markets: tuple[str, ...], port: int, grpc_port: int, environment: st
     answers beside its champion, as MARKET-candidate.
     """
     from ..adapters.places import open_places
+    from ..audit.files import served_faults
     from ..market.loading import load_market
 
     output = Output(as_json)
@@ -46,6 +47,12 @@ def command(markets: tuple[str, ...], port: int, grpc_port: int, environment: st
                 hint=f"`jackpot run {missing[0] if missing else 'england'}` trains one; its champion is deployed",
             )
         )
+    for name in sorted(names or {name.removesuffix("-candidate") for name in deployed}):
+        records = places.audit(name)
+        # A place without a log serves what lies in its store.
+        wrong = list(served_faults(records, places.store)) if any(records.entries()) else []
+        if wrong:
+            raise JackpotError("; ".join(wrong))
     for number, flag in ((port, "--port"), (grpc_port, "--grpc-port")):
         _free(number, flag)
     log = places.root / "var" / "logs" / f"serve-{port}.log"

@@ -12,13 +12,13 @@ from typing import Final
 
 from ..approval import Caller, Rules, approved, giver_of, trainer_of, two_people
 from ..audit import AuditLog, Entry
+from ..audit.turns import PROMOTED, Standings, Version, claim, end, give_up, standings
 from ..environment import Approval
 from ..errors import InputError, JackpotError, Problem
 from ..ports import Deployer, RegisteredModel, Registry, RegistryLostError, Target
 from ..records import Gates
 from ..store import Store
 from .restore import Restored, restore_versions
-from .turns import PROMOTED, Standings, Version, claim, end, give_up, standings
 from .versions import GATES, file_hashes, load_version, version_prefix
 
 CLAIM_MINUTES: Final = 120

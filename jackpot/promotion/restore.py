@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..audit import AuditLog, Kind
+from ..audit.turns import Version
 from ..canonical import sha256
 from ..demand.storage import model_hash
 from ..errors import JackpotError
 from ..ports import Files, Registry, VersionNote
 from ..records import Gates
 from ..store import MissingObjectError, Store
-from .turns import Version
 from .versions import GATES, HASH_DIGITS, stored_files, tags_key, version_prefix
 
 ABOUT_VERSIONS: Final[tuple[Kind, ...]] = ("approval_request", "claim", "promotion", "rollback")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..audit import AuditLog
+from ..audit.turns import Version, standings
 from ..canonical import json_bytes, sha256
 from ..demand.storage import ARRAYS, SCALARS, model_hash
 from ..errors import InputError, JackpotError
 from ..ports import Files, RegisteredModel, Registry
 from ..records import Gates
 from ..store import MissingObjectError, Store
-from .turns import Version, standings
 
 GATES: Final = "gates.json"
 FILES: Final = (SCALARS, ARRAYS, "card.md", "evaluation.json", GATES, "market.yaml", "snapshot.parquet")

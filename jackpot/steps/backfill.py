@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from ..audit import AuditLog
+from ..audit.turns import standings
 from ..canonical import json_bytes, sha256
 from ..cash import Cash
 from ..errors import InputError, JackpotError, Problem
@@ -16,7 +17,6 @@ from ..history.contract import History
 from ..lineage import CodeVersion
 from ..market.calendar import next_draw_date
 from ..ports import Registry
-from ..promotion.turns import standings
 from ..promotion.versions import load_version
 from ..records import Evaluation, IsoDate, Record, Sha256, Status
 from ..store import MissingObjectError, Store

@@ -85,6 +85,25 @@ def test_a_place_on_this_machine_is_well(capsys: pytest.CaptureFixture[str], pla
     assert found["audit key"]["state"] == "ok"
 
 
+def test_a_version_that_is_served_and_never_was_promoted_is_named(
+    capsys: pytest.CaptureFixture[str], place: Place
+) -> None:
+    from jackpot.adapters.places import open_places
+
+    places = open_places(str(place.environment))
+    places.audit("england").append("claim", "another", at="2026-11-21T12:00:00Z", by="run:1", body={})
+    told = {"service": "england", "model_name": "england", "version": "v2", "model_sha256": "a" * 64, "prefix": "x"}
+    places.store.replace("deployments/england.json", json.dumps(told).encode())
+    code, found = examined(capsys, str(place.environment))
+    assert (code, found["served models"]["state"]) == (1, "failed")
+    assert "serves england v2, and the log has no champion" in found["served models"]["found"]
+    assert found["served models"]["fix"] == "jackpot models restore"
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "england", "--environment", str(place.environment)])
+    assert stop.value.code == 1
+    assert "serves england v2, and the log has no champion" in capsys.readouterr().err
+
+
 def test_a_whole_cluster_is_well(capsys: pytest.CaptureFixture[str], place: Place, cluster: type[Cluster]) -> None:
     with kubeflow_server() as (host, _):
         extra = f"runner: kubeflow\nkfp_host: {host}\nmarkets: [england]\ndeployment: {{kind: kserve}}\n"

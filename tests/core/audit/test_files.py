@@ -53,7 +53,7 @@ class Scene:
         self.add("promotion", "england/turn-2", {"model_name": "england", **second.body, "outcome": "promoted"})
         told = {"market": "england", "model_name": "england", "version": "v2"}
         self.keep("runs/two/promotion.json", json_bytes(told))
-        self.keep("deployments/england.json", json_bytes({**told, "model_sha256": second.sha256}))
+        self.serve(second)
 
     @property
     def log(self) -> AuditLog:
@@ -71,6 +71,13 @@ class Scene:
         for name, data in files.items():
             self.keep(f"{version_prefix('england', version)}/{name}", data)
         return version
+
+    def serve(self, version: Version, **changed: object) -> None:
+        """Name the version that is served."""
+        told = {"market": "england", "model_name": "england", **version.body}
+        self.keep(
+            "deployments/england.json", json_bytes({**told, "prefix": version_prefix("england", version), **changed})
+        )
 
     def publish(self, run_id: str, **changed: object) -> None:
         """Leave what publish leaves; the record is written once."""
@@ -160,7 +167,8 @@ def cut(scene: Scene, records: int) -> None:
         (1, ["tells of the promotion of v2"]),
         (2, ["tells of the promotion of v2", "is a verdict that no record names"]),
         (3, [f"{PREFIX} was published", f"tells of {PREFIX}, and no record", "is a verdict", "promotion of v2"]),
-        (5, ["serves england v2, and no record names it", f"{PREFIX} was published"]),
+        (4, ["serves england v2, and the log's champion is v1"]),
+        (5, ["serves england v2, and the log's champion is v1", f"{PREFIX} was published"]),
         (6, ["promotion of v2"]),
     ],
 )
@@ -172,6 +180,28 @@ def test_what_a_cut_off_tail_leaves_behind_is_told(scene: Scene, records: int, w
         assert any(each in what for what in told), (each, told)
     faults = file_faults(scene.log, scene.store)
     assert all(fault.number == 7 - records for fault in faults)
+
+
+def test_what_is_served_is_the_champion_or_being_promoted(scene: Scene) -> None:
+    first, second, third = scene.version(1), scene.version(2), scene.version(3)
+    scene.serve(first)
+    (said,) = scene.told()
+    assert "serves england v1, and the log's champion is v2" in said
+    scene.serve(second, prefix=version_prefix("england", first))
+    (said,) = scene.told()
+    assert f"serves {version_prefix('england', first)}, where england v2 does not lie" in said
+    files = {name: sha256(data) for name, data in version_files(3)[1].items()}
+    scene.add("approval_request", "england/v3", {"model_name": "england", **third.body, "evidence": {"files": files}})
+    scene.serve(third)
+    (said,) = scene.told()
+    assert "serves england v3, and the log's champion is v2" in said
+    scene.add("claim", "england/turn-3", {"model_name": "england", **third.body})
+    assert scene.told() == []
+    scene.add("rollback", "england/turn-3", {"model_name": "england", **first.body, "from": second.body})
+    (said,) = scene.told()
+    assert "serves england v3, and the log's champion is v1" in said
+    scene.serve(first)
+    assert scene.told() == []
 
 
 def test_a_version_without_a_record_is_noted(scene: Scene) -> None:

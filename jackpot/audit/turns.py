@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
+from .log import AuditLog, Entry
 
 PROMOTED: Final = "promoted"
 
