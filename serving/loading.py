@@ -76,11 +76,12 @@ def deployed(store: Store, names: frozenset[str] | None = None) -> dict[str, Ass
             service, version, model, prefix = (
                 str(record[part]) for part in ("service", "version", "model_sha256", "prefix")
             )
+            f"{service}{version}{prefix}".encode()  # half a surrogate pair has no place in an answer
             if service != name:
                 raise ValueError(f"it is of {service}")
         except MissingObjectError:
             continue  # taken away since the keys were listed
-        except (ValueError, KeyError, TypeError, JackpotError) as error:
+        except Exception as error:  # of one record, whatever it is: the others go on
             problem = (
                 f"{store.uri(key)} does not say what {name} serves: {type(error).__name__}: {error}; "
                 f"sha256 of its {len(data)} bytes: {sha256(data)}"

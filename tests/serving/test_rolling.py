@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from jackpot.errors import JackpotError
+from serving.fleet import Fleet
 from serving.loading import deployed, load
+from serving.metrics import Metrics
 from serving.settings import Settings
 
 from .conftest import MARKET, ROOT, Server, Trained, start, wait_for
@@ -197,6 +200,37 @@ def test_a_damaged_record_of_another_market_stops_nobody(rolling: Server, own: T
     assert rolling.ready()
     assert _ask(rolling) == v1
     own.store._path("deployments/megasena.json").unlink()
+
+
+def _record(**changes: object) -> bytes:
+    record = {"service": "megasena", "version": "v1", "model_sha256": "0" * 64, "prefix": "models/v1"}
+    return json.dumps({**record, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"[" * 100_000, b'{"service": ' + b"1" * 5_000 + b"}", b"null", b'"text"', b"\xef\xbb\xbf{}",
+        _record(service="a"), _record(version="\ud800"), _record(service="\ud800"), _record(prefix="../.."), _record(prefix="a\0b"),
+        _record(prefix=""), _record(prefix=None), _record(prefix="a" * 5_000), _record(version={}),
+    ],
+)  # fmt: skip
+def test_whatever_a_record_holds_no_other_market_is_held_up(fresh: Trained, data: bytes) -> None:
+    fresh.store.replace("deployments/a.json", _record(service="megasena"))
+    fresh.store.replace("deployments/megasena.json", data)
+    lines: list[bytes] = []
+
+    def log(event: str, **fields: Any) -> None:
+        lines.append(orjson.dumps({"event": event, **fields}))
+
+    metrics = Metrics()
+    fleet = Fleet(lambda: deployed(fresh.store), fresh.store, Settings(), metrics, log)
+    for _ in range(3):
+        fleet.look()
+    assert fleet.served[MARKET].current is not None
+    refused = [json.loads(line)["name"] for line in lines if b'"refused"' in line]
+    assert refused == ["a", "megasena"]
+    assert metrics.swaps == {(MARKET, "taken"): 1, ("a", "refused"): 1, ("megasena", "refused"): 1}
 
 
 def test_a_model_of_another_market_is_refused(rolling: Server, own: Trained, v1: dict[str, Any]) -> None:
