@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from ..errors import InputError
+from ..errors import InputError, JackpotError
 from ..ports import (
     Files,
     RegisteredModel,
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 class GuardedRegistry:
-    """Passes calls on. The first that fails because a server does not answer is the last that is tried.
+    """Passes calls on. The first that fails because a server does not answer, or a file cannot be opened, is the last.
 
-    A file that is damaged is no server that is down: that fails as it is.
+    With a file all else fails as it is.
     """
 
     def __init__(self, open_registry: Callable[[], Registry], uri: str) -> None:
@@ -44,8 +44,11 @@ class GuardedRegistry:
             raise
         except Exception as error:
             if not self._uri.startswith(("http://", "https://")):
+                if self._registry is None and isinstance(error, RegistryUnreachableError):
+                    self._down = str(error)
                 raise
-            print(redacted(f"{type(error).__name__}: {error}"), file=sys.stderr)
+            said = str(error) if isinstance(error, JackpotError) else f"{type(error).__name__}: {error}"
+            print(redacted(said), file=sys.stderr)
             # The same words whatever the reason: they stand in a recommendation, which depends on no address in memory.
             self._down = redacted(f"{self._uri} does not answer")
             raise RegistryUnreachableError(self._down) from error

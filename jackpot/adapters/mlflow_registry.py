@@ -69,14 +69,19 @@ class MlflowRegistry:
         mlflow.set_registry_uri(tracking_uri)
         with _one_at_a_time(tracking_uri):
             try:
+                _check_file(tracking_uri)
                 self._client = mlflow.MlflowClient()
                 # The first call creates or checks the tables of runs, the second those of models.
                 self._client.search_experiments(max_results=1)
                 self._client.search_registered_models(max_results=1)
             except Exception as error:
-                raise JackpotError(
-                    f"the registry {tracking_uri} cannot be opened: {str(error).splitlines()[0]}; if its file is "
-                    "damaged, put a back-up there, or move it away to begin a new one"
+                way_out = (
+                    "; if its file is damaged, put a back-up there, or move it away to begin a new one"
+                    if tracking_uri.startswith("sqlite:")
+                    else ""
+                )
+                raise RegistryUnreachableError(
+                    f"the registry {tracking_uri} cannot be opened: {str(error).splitlines()[0]}{way_out}"
                 ) from error
 
     def champion(self, name: str) -> RegisteredModel | None:
@@ -298,6 +303,22 @@ def _signature() -> Any:
         inputs=Schema([ColSpec(DataType.double, "jackpot"), ColSpec(DataType.datetime, "draw_date")]),
         outputs=Schema([ColSpec(DataType.double, name) for name in ("mean", "median", "low_90", "high_90")]),
     )
+
+
+def _check_file(tracking_uri: str) -> None:
+    """Raise sqlite3.Error where a registry's file is no database: MLflow tries one for over a minute."""
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if not tracking_uri.startswith("sqlite:///") or not path.exists():
+        return
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
 
 
 @contextmanager

@@ -34,8 +34,12 @@ SLOW = 30.0
 
 
 @pytest.fixture(params=["down", "slow", "500"])
-def trouble(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a server that is not there, takes 30 s, or answers 500."""
+def trouble(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The address of a server that is not there, takes 30 s, or answers 500; or of a file that is damaged."""
+    if request.param == "damaged":
+        (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 1000)
+        yield f"sqlite:///{tmp_path}/mlflow.db"
+        return
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
@@ -89,20 +93,30 @@ def test_by_default_a_call_to_the_registry_ends_within_a_minute() -> None:
     assert attempts * int(BOUNDS["MLFLOW_HTTP_REQUEST_TIMEOUT"]) + waits <= 60
 
 
-def test_a_damaged_file_is_no_server_that_is_down() -> None:
-    def damaged() -> MlflowRegistry:
-        raise JackpotError("the file is damaged")
+def test_a_damaged_file_is_given_up_at_once_and_named() -> None:
+    opened = 0
 
+    def damaged() -> MlflowRegistry:
+        nonlocal opened
+        opened += 1
+        raise RegistryUnreachableError("the file is damaged")
+
+    registry = GuardedRegistry(damaged, "sqlite:///mlflow.db")
+    for _ in range(2):
+        with pytest.raises(RegistryUnreachableError, match="the file is damaged"):
+            registry.champion("england")
+    assert opened == 1
+
+
+def test_what_is_refused_is_refused_and_no_server_that_is_down() -> None:
     def refused() -> MlflowRegistry:
         raise InputError("no such version")
 
-    with pytest.raises(JackpotError, match="damaged"):
-        GuardedRegistry(damaged, "sqlite:///mlflow.db").champion("england")
     with pytest.raises(InputError):
         GuardedRegistry(refused, "http://127.0.0.1:9").load("england", "v1")
 
 
-@pytest.mark.parametrize("trouble", ["500"], indirect=True)
+@pytest.mark.parametrize("trouble", ["500", "damaged"], indirect=True)
 def test_without_the_registry_the_champion_in_the_store_decides_and_the_recommendation_says_so(
     trouble: str, tmp_path: Path
 ) -> None:
