@@ -31,8 +31,21 @@ class Queue:
     """An SQS queue by its URL. What is not deleted comes again, and in the end lies in its dead-letter queue."""
 
     def __init__(self, url: str, visibility_seconds: int, poll_seconds: int = LONGEST_POLL) -> None:
+        """Raise InputError where boto3 is not configured for it: no region, no such profile, a bad endpoint."""
+        from botocore.exceptions import BotoCoreError
+
         self._url, self._visibility, self._poll = url, visibility_seconds, poll_seconds
-        self._sqs = client("sqs", read_seconds=poll_seconds + 10)
+        try:
+            self._sqs = client("sqs", read_seconds=poll_seconds + 10)
+        except (BotoCoreError, ValueError) as error:
+            raise InputError(
+                Problem(
+                    "SQS cannot be asked",
+                    where=url,
+                    found=str(error),
+                    hint="configure boto3: AWS_DEFAULT_REGION, AWS_PROFILE and AWS_ENDPOINT_URL, or ~/.aws/config",
+                )
+            ) from None
 
     def receive(self) -> Message | None:
         """Wait for a message; None where none came."""

@@ -26,15 +26,39 @@ LOOK_SECONDS = 1.0
 
 @click.command("watch")
 @click.argument("folder", required=False, type=click.Path(file_okay=False, exists=True, path_type=Path))
-@click.option("--queue", "queue_url", metavar="URL", help="An SQS queue with S3's events, in place of a folder.")
+@click.option(
+    "--queue",
+    "queue_url",
+    type=options.Address(),
+    metavar="URL",
+    help="An SQS queue with S3's events, in place of a folder.",
+)
 @click.option("--market", "names", multiple=True, help="A market's name or file; again for more [all known].")
 @options.environment
 @click.option(
     "--packages", type=click.Path(file_okay=False, path_type=Path), help="Compiled pipelines [pipelines/compiled]."
 )
-@click.option("--settle", default=2.0, show_default=True, help="Seconds that a file must not have grown for.")
-@click.option("--lease", default=1800, show_default=True, help="Seconds after which a run that never ended is dead.")
-@click.option("--visibility", default=120, show_default=True, help="Seconds for which a message is held at a time.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(0, 3600),
+    default=2.0,
+    show_default=True,
+    help="Seconds that a file must not have grown for.",
+)
+@click.option(
+    "--lease",
+    type=click.IntRange(1),
+    default=1800,
+    show_default=True,
+    help="Seconds after which a run that never ended is dead.",
+)
+@click.option(
+    "--visibility",
+    type=click.IntRange(1, 43_200),
+    default=120,
+    show_default=True,
+    help="Seconds for which a message is held at a time.",
+)
 @click.option("--once", is_flag=True, help="Handle what is there and stop.")
 @options.as_json
 def command(
