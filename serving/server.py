@@ -31,7 +31,7 @@ from .kserve_server import model_server_for
 from .loading import UNREGISTERED, Assignment, deployed, in_folder
 from .metrics import Metrics
 from .payload_log import PayloadLog
-from .settings import Settings, add_flags
+from .settings import Settings, add_flags, number
 
 if TYPE_CHECKING:
     from .tracing import Tracing
@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--store", default=None, help="A folder or s3://bucket/prefix, for each week's new state.")
     flags.add_argument("--payload_store", default=None, help="A folder or s3://bucket/prefix for the payload log.")
     add_flags(flags)
+    for one in flags._actions:  # KServe's own
+        if one.type is int:
+            one.type = number(int, min(1, one.default or 1), 65_535 if one.dest.endswith("_port") else None)
     return flags
 
 

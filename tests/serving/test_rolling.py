@@ -211,8 +211,8 @@ def _record(**changes: object) -> bytes:
     "data",
     [
         b"", b"[" * 100_000, b'{"service": ' + b"1" * 5_000 + b"}", b"null", b'"text"', b"\xef\xbb\xbf{}",
-        _record(service="a"), _record(version="\ud800"), _record(service="\ud800"), _record(prefix="../.."), _record(prefix="a\0b"),
-        _record(prefix=""), _record(prefix=None), _record(prefix="a" * 5_000), _record(version={}),
+        _record(service="a"), _record(version="\ud800"), _record(service="\ud800"), _record(version={}),
+        _record(prefix="../.."), _record(prefix="a\0b"), _record(prefix=""), _record(prefix=None), _record(prefix="a" * 5_000),
     ],
 )  # fmt: skip
 def test_whatever_a_record_holds_no_other_market_is_held_up(fresh: Trained, data: bytes) -> None:
@@ -331,6 +331,44 @@ def test_one_model_of_a_folder_takes_each_weeks_state(fresh: Trained, tmp_path: 
         assert after["predictions"][0]["mean"] != before["predictions"][0]["mean"]
     finally:
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "allowed"),
+    [
+        ("max_instances", "-5", "1 or more"),
+        ("max_instances", "1.5", "a whole number"),
+        ("max_body_bytes", str(2**28), "1 to 268,435,455"),
+        ("drain_seconds", "nan", "0 to 86,400"),
+        ("grace_seconds", "-1", "0 to 86,400"),
+        ("poll_seconds", "0", "0.001 to 86,400"),
+        ("payload_share", "1.1", "0 to 1"),
+        ("horizon_days", "1e9", "a whole number"),
+        ("http_port", "-1", "1 to 65,535"),
+        ("grpc_port", "70000", "1 to 65,535"),
+        ("max_threads", "0", "1 or more"),
+    ],
+)
+def test_a_flag_that_makes_no_sense_ends_the_start(
+    flag: str, value: str, allowed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from serving.server import parser
+
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([f"--{flag}", value])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2
+    assert (f"--{flag}" in said, repr(value) in said, allowed in said) == (True, True, True), said
+
+
+def test_every_number_among_the_flags_is_checked() -> None:
+    from serving.server import parser
+
+    numbers = [one for one in parser()._actions if isinstance(one.default, int | float) and one.type is not None]
+    assert len(numbers) > 25
+    assert [one.dest for one in numbers if one.type in (int, float)] == []
+    defaults = parser().parse_args([])
+    assert Settings.from_arguments(defaults) == Settings()
 
 
 def test_what_is_imported_at_start() -> None:
