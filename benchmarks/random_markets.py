@@ -187,7 +187,7 @@ def hard_bounds(situation: Situation, solved: Solution) -> str:
     small = 1e-9 * max(limits.start, last)
     cap = limits.cap if limits.cap is not None else np.inf
     # The highest jackpot on the step grid.
-    highest = limits.start + np.floor((cap - limits.start) / limits.step * (1 + 1e-9)) * limits.step
+    top = limits.start + np.floor((cap - limits.start) / limits.step * (1 + 1e-9)) * limits.step
     rolled = limits.minimum_progression is not None and situation.rollovers > 0
 
     def wrong(jackpot: float) -> str:
@@ -197,7 +197,7 @@ def hard_bounds(situation: Situation, solved: Solution) -> str:
                 ("start", jackpot < limits.start - small),
                 ("cap", jackpot > cap + small),
                 ("pool", jackpot < situation.pool - small),
-                ("progression", rolled and jackpot < min(last + (limits.minimum_progression or 0.0), highest) - small),
+                ("progression", rolled and jackpot < min(last + (limits.minimum_progression or 0.0), top) - small),
                 ("change", limits.largest_change is not None and abs(jackpot - last) > limits.largest_change + small),
                 (
                     "step",

@@ -130,7 +130,10 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
         result.append(Bound("pool", text, situation.pool, 1, itself, relaxable=False))
     if bounds.minimum_progression is not None and situation.rollovers > 0:
         least = min(float(least_after(bounds, np.array(last))), float(grid.jackpots(grid.last)))
-        text = f"at least {money(situation, least)}: nobody has won the last jackpot, {money(situation, last)}"
+        text = (
+            f"at least {money(situation, least)}, since nobody won the last jackpot, {money(situation, last)}, and the "
+            f"minimum progression is {money(situation, bounds.minimum_progression)}"
+        )
         result.append(Bound("minimum_progression", text, least, 1, itself))
     if bounds.largest_change is not None:
         before = "last jackpot" if len(situation.draws) else "smallest jackpot, before the first draw"

@@ -22,6 +22,7 @@ CANDIDATES = 16
 """Jackpots that a plan chooses from at later draws; at this draw it is asked about every one on the step grid."""
 
 _CELLS_OFTEN, _CELLS_SELDOM = 2000, 900
+_MOST_CELLS = 4000
 _OFTEN = 12
 _MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-3, 10.0, 5)])
 _BETWEEN = 4
@@ -135,12 +136,24 @@ class Ahead:
         below = min(below, sum(best))
         above = min(max([total, *(stage.high for stage in self.stages if stage.high < np.inf)]), sum(best))
         slack = 1e-3 * max(widest, *(abs(one) for one in x))
-        count = int((_CELLS_OFTEN if often else _CELLS_SELDOM) * self.fineness)
-        return Cells.over(min(x) - below - slack, max(x) + above + slack, count, 0.5 if self.lucky else 0.0)
+        low, high = min(x) - below - slack, max(x) + above + slack
+        # Two cells at least to what a draw's luck is, where that is small beside what the sum may come to.
+        spread = float(np.median([_spread(stage) for stage in self.stages[self.now :]]))
+        wanted = min(2.0 * (high - low) / spread, _MOST_CELLS) if self.lucky and spread > 0 else 0.0
+        count = int(max(_CELLS_OFTEN if often else _CELLS_SELDOM, wanted) * self.fineness)
+        return Cells.over(low, high, count, 0.5 if self.lucky else 0.0)
 
 
 Least = Callable[[tuple[int, int], Policy | None, tuple[int, float]], Policy]
 """Finds the policy of the least multiplier that keeps a promise over draws, before a tail, since a draw and its sum."""
+
+
+def _spread(stage: Stage) -> float:
+    """Return the standard deviation of what the jackpot worth most adds."""
+    best = int(stage.reward.argmax())
+    added, chance = stage.increment[:, best], stage.chance[:, best]
+    mean = float(chance @ added)
+    return float(np.sqrt(chance @ (added - mean) ** 2))
 
 
 @dataclass(frozen=True)

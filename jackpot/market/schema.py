@@ -213,11 +213,14 @@ class JackpotRange(Section):
                 f"largest_change {self.largest_change:,.12g} is less than one step: nothing could change",
             )
         progression = self.minimum_progression
-        if progression is not None and self.largest_change is not None and progression > self.largest_change:
-            yield (
-                ("minimum_progression",),
-                f"minimum_progression {progression:,.12g} is more than largest_change {self.largest_change:,.12g}",
-            )
+        if progression is not None and self.largest_change is not None:
+            least = math.ceil(progression / self.step * (1 - 1e-9)) * self.step
+            if least > self.largest_change * (1 + 1e-9):
+                yield (
+                    ("minimum_progression",),
+                    f"minimum_progression {progression:,.12g}, in whole steps {least:,.12g}, is more than "
+                    f"largest_change {self.largest_change:,.12g}",
+                )
 
 
 class DrawDays(Regime):
