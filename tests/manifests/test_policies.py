@@ -278,6 +278,23 @@ def test_what_is_called_says_when_it_is_ready_and_survives_a_drain(production: l
             assert [b for b in budgets if selects(b["spec"]["selector"], labels)], name_of(item)
 
 
+def test_an_exception_from_a_check_stands_beside_its_reason_and_is_needed(production: list[Object]) -> None:
+    """`checkov` over the rendered overlay finds nothing but these, which say in the object itself why."""
+    for item, pod in pods(production):
+        notes = item["metadata"]["annotations"]
+        skips = [text.partition("=") for key, text in notes.items() if key.startswith("checkov.io/skip")]
+        assert all(len(reason) > 30 for _, _, reason in skips), name_of(item)
+        needed = set()
+        for container in containers(pod):
+            named = [one for one in container.get("env", []) if "secretKeyRef" in one.get("valueFrom", {})]
+            if named or [one for one in container.get("envFrom", []) if "secretRef" in one]:
+                needed.add("CKV_K8S_35")
+        if item["kind"] == "Deployment":
+            probes = {"livenessProbe": "CKV_K8S_8", "readinessProbe": "CKV_K8S_9"}
+            needed |= {rule for probe, rule in probes.items() for one in pod["spec"]["containers"] if probe not in one}
+        assert [rule for rule, _, _ in sorted(skips)] == sorted(needed), name_of(item)
+
+
 def test_jobs_end_do_not_pile_up_and_are_tidied(objects: list[Object]) -> None:
     for item in objects:
         if item["kind"] == "CronJob":
