@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 
-from manifests.documents import TEMPLATES
+from manifests.documents import TEMPLATES, shown, statements, template
 from manifests.reading import Object, containers, name_of, pods, selects
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,9 +158,13 @@ def test_every_command_in_a_manifest_is_one_that_the_image_knows(production: lis
     from serving.server import parser
 
     seen = set()
+    (place,) = [
+        i["data"] for i in production if i["kind"] == "ConfigMap" and i["metadata"]["name"].startswith("place-")
+    ]
     for item, pod in pods(production):
         for container in containers(pod):
-            program, *rest = container["args"]
+            filled = [re.sub(r"\$\((\w+)\)", lambda m: place.get(m[1], m[0]), word) for word in container["args"]]
+            program, *rest = filled
             if program == "python":
                 _, module, *flags = rest
                 seen.add(module)
@@ -247,3 +251,29 @@ def test_the_run_that_a_release_waits_for_gets_its_time_and_is_not_repeated(prod
     assert int(changed) > waits
     (template,) = [i for i in production if name_of(i) == "CronJob jackpot/schedules"]
     assert template["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] < waits, "why the release says otherwise"
+
+
+@pytest.mark.parametrize("place", ["staging", "production"])
+def test_every_pipelines_account_may_what_its_steps_do(place: str) -> None:
+    """Slack's token means notices, by SNS too; the audit key, records; a login to MLflow, its models."""
+    from jackpot.adapters.places import open_places
+    from pipelines.compiling import COMPILED
+    from pipelines.tasks import AUDIT, MLFLOW, SLACK, TASKS, step_of
+
+    accounts = open_places(place).environment.kfp_service_accounts
+    assert accounts.keys() == {path.stem for path in COMPILED.glob("*.yaml")}
+    resources = template("cluster")["Resources"].values()
+    bound = {
+        one["Properties"]["ServiceAccount"]: template("cluster")["Resources"][
+            one["Properties"]["RoleArn"]["Fn::GetAtt"][0]
+        ]
+        for one in resources
+        if one["Type"] == "AWS::EKS::PodIdentityAssociation" and one["Properties"]["Namespace"] == "kubeflow"
+    }
+    needs = {SLACK: "sns:Publish Topic", AUDIT: "s3:PutObject Audit/records/*", MLFLOW: "s3:GetObject Data/mlflow/*"}
+    for pipeline, account in accounts.items():
+        may = {f"{a} {shown(r)}" for s in statements(bound[account]) for a in s["Action"] for r in s["Resource"]}
+        labels = set(re.findall(r"executorLabel: (exec-[\w-]+)", (COMPILED / f"{pipeline}.yaml").read_text()))
+        assert labels
+        held = {secret for label in labels for secret in TASKS[step_of(label)].secrets}
+        assert {right for secret, right in needs.items() if secret in held} <= may, f"{pipeline}, as {account}"
