@@ -44,7 +44,8 @@ class Fleet:
         self._said: dict[str, tuple[str, str]] = {}
         """The version of a name that was refused last, and why, until it has one that was not."""
         self.on_name: Callable[[str], None] = lambda name: None
-        self.draining = False
+        self.draining = self.closing = False
+        """Since SIGTERM; since the door is closed."""
         self.stopped = asyncio.Event()
 
     @property

@@ -9,8 +9,14 @@ Models, data plane, signals, flags and all other routes stay KServe's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import logging
+import os
 import signal
+import socket
+import struct
+import time
 from typing import Any, Final
 
 import kserve
@@ -26,6 +32,20 @@ from .http_protocol import HttpProtocol
 from .v2 import INPUTS, OUTPUTS
 
 KSERVE_VERSION: Final = "0.21.0"
+QUEUE_SECONDS: Final = 0.1
+"""In which who waits at the door, or is half through it, comes in."""
+NEWCOMER_SECONDS: Final = 1.0
+"""How long who came in last has for its first request."""
+_SO_ATTACH_FILTER: Final = 26
+_NO_SYN: Final = struct.pack(
+    "HBBI" * 5,
+    *(0x30, 0, 0, 13),  # the flags of the TCP header
+    *(0x54, 0, 0, 0x12),  # and SYN or ACK
+    *(0x15, 0, 1, 0x02),  # SYN alone?
+    *(0x06, 0, 0, 0),  # pass over it
+    *(0x06, 0, 0, 0xFFFFFFFF),  # take all others
+)
+"""A program of Linux's socket filter (Documentation/networking/filter.rst)."""
 
 
 class ServedModel(kserve.Model):  # type: ignore[misc]
@@ -107,12 +127,43 @@ class _LateClosing(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         self._fleet.draining = True
-        asyncio.get_running_loop().call_later(self._fleet.settings.drain_seconds, super().handle_exit, sig, frame)
+        loop, seconds = asyncio.get_running_loop(), self._fleet.settings.drain_seconds
+        # In a turn of its own: the log's lock may be held where the signal came.
+        loop.call_soon_threadsafe(lambda: HttpProtocol.serving.log("draining", seconds=seconds))
+        loop.call_later(seconds, super().handle_exit, sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the door; who is through it already is answered."""
+        connections = self.server_state.connections
+        HttpProtocol.serving.log("door closed", connections=len(connections))
+        if self._fleet.draining:
+            for server in self.servers:
+                for listening in server.sockets:
+                    _let_nobody_in(listening.fileno())
+            self._fleet.closing = True
+            until = time.monotonic() + NEWCOMER_SECONDS
+            await asyncio.sleep(QUEUE_SECONDS)
+            while time.monotonic() < until and any(one.cycle is None for one in connections):
+                await asyncio.sleep(0.01)
+        await super().shutdown(sockets)
+
+
+def _let_nobody_in(listening: int) -> None:
+    """Have the kernel pass over whoever asks for a connection from now on; its next try, a second later, is refused.
+
+    A listening socket that is closed resets those who wait in its queue, and there is no moment at which that is known
+    to be empty while others come. Where filters are unknown (no Linux), a request or two may be lost.
+    """
+    program = ctypes.create_string_buffer(_NO_SYN)
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(listening)) as one:
+        one.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_NO_SYN) // 8, ctypes.addressof(program))
+        )
 
 
 class _Cycle(httptools_impl.RequestResponseCycle):
     """A request and its answer. uvicorn closes a connection with the first answer that says so; a client that goes on
-    regardless would lose its next request, so while the server drains only what the client asked for closes it."""
+    regardless would lose its next request, so until the door closes only what the client asked for closes it."""
 
     fleet: Fleet
 
@@ -120,7 +171,7 @@ class _Cycle(httptools_impl.RequestResponseCycle):
         """Send a part of the answer."""
         keep_alive = self.keep_alive
         await super().send(message)
-        if self.fleet.draining and message["type"] == "http.response.start":
+        if self.fleet.draining and not self.fleet.closing and message["type"] == "http.response.start":
             self.keep_alive = keep_alive
 
 

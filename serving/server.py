@@ -153,5 +153,6 @@ def serve() -> None:
     try:
         server.start([])
     finally:
+        log("stopped")
         for writer in writers:
             writer.stop()

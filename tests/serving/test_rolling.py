@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,8 @@ def _record(**changes: object) -> bytes:
     [
         b"", b"[" * 100_000, b'{"service": ' + b"1" * 5_000 + b"}", b"null", b'"text"', b"\xef\xbb\xbf{}",
         _record(service="a"), _record(version="\ud800"), _record(service="\ud800"), _record(version={}),
-        _record(prefix="../.."), _record(prefix="a\0b"), _record(prefix=""), _record(prefix=None), _record(prefix="a" * 5_000),
+        _record(prefix="../.."), _record(prefix="a\0b"), _record(prefix=""), _record(prefix=None),
+        _record(prefix="a" * 5_000),
     ],
 )  # fmt: skip
 def test_whatever_a_record_holds_no_other_market_is_held_up(fresh: Trained, data: bytes) -> None:
@@ -285,6 +287,39 @@ def test_sigterm_fails_readiness_answers_on_and_ends_well(trained: Trained, tmp_
     assert server.process.wait(10) in (0, -signal.SIGTERM)
     assert "Traceback" not in server.log.read_text()
     assert all(line.startswith("{") for line in server.log.read_text().splitlines())
+
+
+def test_who_comes_as_the_door_closes_is_answered_or_turned_away(trained: Trained, tmp_path: Path) -> None:
+    server = start(tmp_path / "log", "--deployed", "--store", str(trained.folder), "--drain_seconds", "0.5")
+    found: Counter[str] = Counter()
+
+    def ask_anew() -> None:
+        """Ask on one new connection after another, until one is refused: who is refused lost nothing."""
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", server.http), timeout=10) as raw:
+                    raw.sendall(REQUEST)
+                    found[raw.recv(4000)[:12].decode() or "closed"] += 1
+            except ConnectionRefusedError:
+                found["refused"] += 1
+                return
+            except OSError as error:
+                found[type(error).__name__] += 1
+
+    with ThreadPoolExecutor(6) as clients:
+        for _ in range(6):
+            clients.submit(ask_anew)
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(10) in (0, -signal.SIGTERM)
+    answered = found.pop("HTTP/1.1 200")
+    assert answered > 50
+    assert found == {"refused": 6}
+    assert wait_for(lambda: server.lines("stopped"), 5)
+    (draining,), (closed,), (stopped,) = (server.lines(event) for event in ("draining", "door closed", "stopped"))
+    assert draining["seconds"] == 0.5
+    assert 0.4 < closed["time"] - draining["time"] < 5
+    assert closed["time"] < stopped["time"]
 
 
 def test_not_ready_is_503_until_there_is_a_model(fresh: Trained, tmp_path: Path) -> None:
