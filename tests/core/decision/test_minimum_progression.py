@@ -33,6 +33,11 @@ def test_after_a_draw_that_nobody_won_at_least_so_much_more_is_announced(world):
     assert free.jackpot < 10e6
     assert held.jackpot == 10e6
     assert held.optimum.binding().keys() == {"minimum_progression"}
+    (words,) = [bound.description for bound in held.constraints.bounds if bound.name == "minimum_progression"]
+    assert words == (
+        "at least 10,000,000 GBP, since nobody won the last jackpot, 8,000,000 GBP, and the minimum progression is "
+        "2,000,000 GBP"
+    )
     won = solved_after(world, progressing(world), 8e6, [1e6, 0.0])
     assert won.jackpot < 10e6
     assert "minimum_progression" not in {bound.name for bound in won.constraints.bounds}
