@@ -1,6 +1,17 @@
 """Approval: a model is promoted once a person who may has said yes to that very model, on evidence, in time."""
 
-from .requests import AnsweredError, answer, answer_of, approved, giver_of, pending, request, trainer_of, unpromoted
+from .requests import (
+    AnsweredError,
+    answer,
+    answer_of,
+    approved,
+    giver_of,
+    pending,
+    reasoned,
+    request,
+    trainer_of,
+    unpromoted,
+)
 from .rules import Caller, Rules, two_people
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "approved",
     "giver_of",
     "pending",
+    "reasoned",
     "request",
     "trainer_of",
     "two_people",

@@ -98,16 +98,7 @@ def answer(
             )
         )
     rules.at_least(bool(asked.body.get("four_eyes"))).check(by, trainer_of(asked))
-    said = reason.strip()
-    if not said or len(said) > LONGEST_REASON:
-        raise InputError(
-            Problem(
-                "an answer gives its reason",
-                where=request_id,
-                found=f"{len(said)} characters",
-                allowed=f"1 to {LONGEST_REASON}",
-            )
-        )
+    said = reasoned(reason, request_id)
     given = answer_of(log, request_id)
     if given is not None:
         raise AnsweredError(given)
@@ -220,6 +211,22 @@ def _runs_out(asked: Entry, given: Entry) -> dt.datetime:
 def answer_of(log: AuditLog, request_id: str) -> Entry | None:
     """Return the answer to a request, or None."""
     return log.find("approval_answer", request_id)
+
+
+def reasoned(reason: str, where: str = "") -> str:
+    """Return a reason as it is recorded; raise InputError where it is empty or too long."""
+    said = reason.strip()
+    if not said or len(said) > LONGEST_REASON:
+        raise InputError(
+            Problem(
+                "whoever answers or rolls back gives a reason",
+                where=where,
+                field="reason",
+                found=f"{len(said)} characters",
+                allowed=f"1 to {LONGEST_REASON}",
+            )
+        )
+    return said
 
 
 def trainer_of(asked: Entry) -> Caller:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..approval import Caller, Rules, approved, giver_of, trainer_of, two_people
+from ..approval import Caller, Rules, approved, giver_of, reasoned, trainer_of, two_people
 from ..audit import AuditLog, Entry
 from ..audit.turns import PROMOTED, Standings, Version, claim, end, give_up, standings
 from ..environment import Approval
@@ -121,12 +121,13 @@ class Promoter:
     def rollback(self, reason: str) -> Version:
         """Return to the champion before the current one, at once; a promotion under way is over. Return that version.
 
-        Repeated after an interruption it finishes what was begun, and goes no further back. Raises InputError where
-        there is none before.
+        Repeated after an interruption it finishes what was begun, and goes no further back. Without the registry it
+        takes effect too; aliases follow. Raises InputError where there is none before, or no reason.
         """
+        said = reasoned(reason)
         stand = standings(self.log, self.model_name)
         if stand.champion is not None and self._half_rolled_back(stand, stand.champion):
-            self.settle()
+            self._settle_but_aliases(stand.champion)
             return stand.champion
         if stand.previous is None or stand.champion is None:
             raise InputError(
@@ -135,12 +136,24 @@ class Promoter:
                     found=f"{stand.champion.version} is champion" if stand.champion else "no champion",
                 )
             )
-        body = {"from": stand.champion.body, "reason": reason}
+        body = {"from": stand.champion.body, "reason": said}
         entry = end(self.log, "rollback", self.model_name, stand.turn, stand.previous, body, by=self.by, at=self.at)
         if entry.kind == "promotion":
             raise JackpotError(f"the promotion of {entry.body['version']} ended at this very moment: roll back again")
-        self.settle()
+        self._settle_but_aliases(stand.previous)
         return stand.previous
+
+    def _settle_but_aliases(self, champion: Version) -> None:
+        try:
+            self.settle()
+        except Exception as error:
+            if self.deployer.served(self.market) != champion.sha256:
+                raise
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            self.say(
+                f"{champion.version} serves; the registry's aliases follow with the next run, or by jackpot models "
+                f"restore {self.market}: {why}"
+            )
 
     def settle(self) -> None:
         """Make traffic and aliases what the audit log says.
@@ -192,7 +205,12 @@ class Promoter:
             return False
         if self.deployer.served(self.market) != champion.sha256:
             return True
-        held = {alias: note.version for note in self.registry.versions(self.model_name) for alias in note.aliases}
+        try:
+            notes = self.registry.versions(self.model_name)
+        except Exception:
+            # What cannot be asked has not followed: a second command must not go back further.
+            return True
+        held = {alias: note.version for note in notes for alias in note.aliases}
         return any(held.get(alias) != version for alias, version in _aliases(stand, champion).items())
 
     def _load_champion(self, stand: Standings, champion: Version) -> None:

@@ -14,7 +14,7 @@ from jackpot.approval import Caller, Rules, answer
 from jackpot.audit import AuditLog
 from jackpot.environment import Approval
 from jackpot.errors import InputError, JackpotError
-from jackpot.ports import RegisteredModel, Target
+from jackpot.ports import RegisteredModel, RegistryUnreachableError, Target
 from jackpot.promotion import Version, named_version, standings
 from jackpot.promotion.local import RecordDeployer
 from jackpot.promotion.versions import ChampionLostError, load_champion, load_version, version_prefix
@@ -194,6 +194,51 @@ def test_a_rollback_that_was_interrupted_is_finished_by_the_same_command(scene: 
         assert scene.promoter(hours).rollback("bad") == former
         scene.check(former, previous)
     assert len(list(scene.log.entries("rollback"))) == 2
+
+
+def test_a_rollback_takes_effect_without_the_registry_and_its_aliases_follow(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.promoter().promote("v2")
+    scene.approve(third := scene.add(3, V2))
+    scene.promoter(2).promote("v3")
+
+    def down(name: str) -> Any:
+        raise RegistryUnreachableError("http://mlflow does not answer")
+
+    monkeypatch.setattr(scene.registry, "versions", down)
+    for hours in (3, 4):
+        said: list[str] = []
+        assert replace(scene.promoter(hours), say=said.append).rollback("bad") == V2
+        assert said == [
+            "v2 serves; the registry's aliases follow with the next run, or by jackpot models restore england: "
+            "http://mlflow does not answer"
+        ]
+        assert RecordDeployer(scene.store).served("england") == V2.sha256
+    assert scene.registry.aliases["champion"] == third.version
+    monkeypatch.undo()
+    scene.promoter(5).settle()
+    scene.check(V2, V1)
+    assert len(list(scene.log.entries("rollback"))) == 1
+
+
+def test_a_rollback_that_moved_no_traffic_is_not_said_to_have(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(name: str, version: str) -> RegisteredModel:
+        raise RegistryUnreachableError("http://mlflow does not answer")
+
+    scene.promoter().promote("v2")
+    monkeypatch.setattr(scene.registry, "load", lost)
+    shutil.rmtree(scene.root / "store" / version_prefix(NAME, V1))
+    with pytest.raises(JackpotError, match="does not answer"):
+        scene.promoter(2).rollback("bad")
+
+
+@pytest.mark.parametrize("reason", ["", " \n", "x" * 2001])
+def test_a_rollback_gives_its_reason(scene: Scene, reason: str) -> None:
+    scene.promoter().promote("v2")
+    with pytest.raises(InputError, match="gives a reason"):
+        scene.promoter(2).rollback(reason)
+    scene.check(V2, V1)
 
 
 @pytest.mark.parametrize("name", ["gates.json", "evaluation.json", "market.yaml", "card.md"])
