@@ -182,6 +182,25 @@ def test_the_slider_asks_by_mouse_and_by_arrow_keys_and_the_link_brings_it_back(
     assert page.text("#state") == "This is the recommendation."
 
 
+def test_where_the_engine_would_recommend_another_jackpot_no_answer_passes_for_the_recommendation(
+    page: Page, place: Place
+) -> None:
+    page.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="document.addEventListener('readystatechange', () => {"
+        "document.getElementById('questions').dataset.recommended = '23000000' }, {once: true})",
+    )
+    open_market(page, place)
+    said = page.text("#state")
+    assert "This is the recommendation" not in said
+    assert "The recommendation is £23,000,000" in said
+    assert "one fitted now would recommend £23,700,000" in said
+    assert page.text("#answer thead tr").split() == ["Figure", "Fitted", "now", "What", "if", "Change"]
+    page.type("input[name=floor]", "0.35")
+    ask_anew(page)
+    assert "than £23,700,000, over this draw and the plan." in page.text("#state")
+
+
 def test_three_what_ifs_on_a_phone(page: Page, place: Place) -> None:
     page.look(390, 844, dark=True)
     open_market(page, place)

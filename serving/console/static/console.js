@@ -124,13 +124,13 @@ const ROWS = [
   ["kept_under_plan", "Payout promise: kept under the plan", "share"],
   ["cash_kept", "Cash floor kept", "share"],
 ];
-const COLUMNS = ["Figure", "Recommendation", "What if", "Change"];
 
-function showAnswer(found, currency) {
+function showAnswer(found, currency, against) {
   const table = document.createElement("table");
   table.createCaption().textContent = `The draw of ${found.draw_date}`;
   const heads = table.createTHead().insertRow();
-  for (const text of COLUMNS) {
+  const columns = ["Figure", against, "What if", "Change"];
+  for (const text of columns) {
     const head = document.createElement("th");
     head.scope = "col"; head.textContent = text; if (text !== "Figure") head.className = "number";
     heads.append(head);
@@ -142,7 +142,7 @@ function showAnswer(found, currency) {
     texts.forEach((text, index) => {
       const cell = document.createElement(index ? "td" : "th");
       cell.textContent = text;
-      if (index) { cell.className = "number"; cell.dataset.label = COLUMNS[index]; } else cell.scope = "row";
+      if (index) { cell.className = "number"; cell.dataset.label = columns[index]; } else cell.scope = "row";
       row.append(cell);
     });
   };
@@ -220,13 +220,14 @@ function questions() {
       if (!reply.ok) { state.textContent = found.error; return; }
       const told = found.what_if;
       if (!chosen) { slider.value = told.answer.jackpots[0]; asked.textContent = exact(told.answer.jackpots[0], currency); }
-      showAnswer(told, currency);
+      // The engine fits anew to the same draws; the champion's own fit may have recommended another jackpot.
+      const fitted = told.recommendation.jackpots[0] === Number(recommended) ? "" : exact(told.recommendation.jackpots[0], currency);
+      showAnswer(told, currency, fitted ? "Fitted now" : "Recommendation");
       showPictures(found, currency);
       const gain = told.difference.value_ahead;
-      state.textContent = Math.abs(gain) < 0.5 && !told.difference.jackpot ? "This is the recommendation."
-        : `Worth ${short(Math.abs(gain), currency)} ${gain > 0 ? "more" : "less"} than the recommendation, over this draw and the plan.`;
-      if (told.recommendation.jackpots[0] !== Number(recommended))
-        state.textContent += ` A model fitted now would recommend ${exact(told.recommendation.jackpots[0], currency)}, and the question is held against that.`;
+      state.textContent = Math.abs(gain) < 0.5 && !told.difference.jackpot ? (fitted ? "" : "This is the recommendation.")
+        : `Worth ${short(Math.abs(gain), currency)} ${gain > 0 ? "more" : "less"} than ${fitted || "the recommendation"}, over this draw and the plan.`;
+      if (fitted) state.textContent += ` The recommendation is ${exact(Number(recommended), currency)}, by the model in use; one fitted now would recommend ${fitted}, and questions are held against that.`;
       for (const place of [answer, pictures]) place.classList.remove("stale");
       document.body.dataset.answered = String(mine);
     } catch (error) {
