@@ -38,7 +38,8 @@ class Forms:
             jackpot = float(form["jackpot"].replace(",", "").replace(" ", ""))
             day = dt.date.fromisoformat(form["day"])
         except ValueError:
-            raise HTTPException(422, "A decision needs a draw's date and a jackpot in figures.") from None
+            words = "A decision needs a draw's date and a jackpot in figures, such as 20,000,000."
+            raise HTTPException(422, words) from None
         reason = " ".join([form["reason"].strip(), *_question(form["question"])]).strip()
         person, at = person_of(request), site.desk.now().isoformat(timespec="seconds")
 

@@ -8,6 +8,7 @@ import datetime as dt
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +116,9 @@ class Site:
 
     def bad_input(self, request: Request, error: InputError) -> Response:
         """Return what is wrong with what was asked."""
-        return self.problem(request, 422, [str(problem) for problem in error.problems])
+        # `--set` is where the command line was told a question.
+        lines = [str(replace(one, where=one.where.removeprefix("--set"))) for one in error.problems]
+        return self.problem(request, 422, lines)
 
     async def drawn(self, market: str, entry: Entry, with_cash: bool) -> dict[str, Any]:
         """Return what a page shows of a recommendation; the ones shown last are kept, for a record never changes."""

@@ -20,6 +20,9 @@ import httpx
 import pytest
 
 from jackpot.adapters.places import open_places
+from jackpot.market.loading import load_market
+from jackpot.records import Tuning
+from jackpot.tuning.keys import tuning_key
 from tests.serving.conftest import free_port, wait_for
 from tests.serving.console.conftest import ROOT, Console, alive, ask, copy_of, open_console, process
 
@@ -140,15 +143,58 @@ def test_a_replay_is_followed_live_and_its_result_survives_a_reload(console: Con
     assert console.get(address, "ursula").status_code == 404
 
 
+def asked_both_ways(console: Console, words: list[str]) -> tuple[str, str]:
+    """Return the answer to a question on the page and on the command line."""
+    page = console.get(f"/markets/england/what-if?{'&'.join(words)}&draw={console.draw}", "dora").json()
+    asked = [flag for word in words for flag in ("--set", word)]
+    command = [sys.executable, "-m", "jackpot", "what-if", "england", *asked, "--json", "--as-of", console.draw]
+    told = subprocess.run(
+        [*command, "--environment", str(console.root / "test.yaml")], capture_output=True, cwd=ROOT, check=True
+    )
+    return json.dumps(page["what_if"], sort_keys=True), json.dumps(json.loads(told.stdout), sort_keys=True)
+
+
 @pytest.mark.parametrize("words", [["jackpot=30000000"], ["floor=0.38"], ["cash=25000000", "jackpot=20000000"]])
 def test_a_question_is_answered_as_on_the_command_line_to_the_last_digit(shared: Console, words: list[str]) -> None:
-    page = shared.get(f"/markets/england/what-if?{'&'.join(words)}&draw={shared.draw}", "dora").json()
-    asked = [flag for word in words for flag in ("--set", word)]
-    command = [sys.executable, "-m", "jackpot", "what-if", "england", *asked, "--json", "--as-of", shared.draw]
-    told = subprocess.run(
-        [*command, "--environment", str(shared.root / "test.yaml")], capture_output=True, cwd=ROOT, check=True
+    page, told = asked_both_ways(shared, words)
+    assert page == told
+
+
+def test_a_question_about_a_tuned_champion_is_answered_with_its_settings(
+    shared: Console, week: Path, tmp_path: Path
+) -> None:
+    tuning = Tuning(
+        market="england",
+        model=load_market("england").market.demand.model,
+        snapshot="0" * 64,
+        study="planted",
+        seed=1,
+        trials_asked=1,
+        trials_done=1,
+        ended_by="trials",
+        first_origin=None,
+        first_confirmation=None,
+        last_draw=None,
+        default_screening_score=None,
+        default_score=None,
+        margin=0.01,
+        level=0.01,
+        finalists=(),
+        chosen=1,
+        settings={"level_speed": 3.0, "prior_spread": 2.0},
+        reason="planted",
     )
-    assert json.dumps(page["what_if"], sort_keys=True) == json.dumps(json.loads(told.stdout), sort_keys=True)
+    path = copy_of(week, tmp_path / "place")
+    open_places(str(path)).store.put_new(tuning_key(tuning), tuning.to_bytes())
+    (champion,) = path.parent.glob("store/models/england-synthetic/v1-*/evaluation.json")
+    evaluation = json.loads(champion.read_bytes())
+    champion.write_text(json.dumps({**evaluation, "tuning": tuning.model_dump(mode="json")}))
+    words = ["jackpot=30000000"]
+    with contextlib.contextmanager(open_console)(path) as tuned:
+        page, told = asked_both_ways(tuned, words)
+    assert page == told
+    untuned = shared.get(f"/markets/england/what-if?{words[0]}&draw={shared.draw}", "dora").json()["what_if"]
+    assert json.loads(page)["answer"]["expected_sales"] != untuned["answer"]["expected_sales"]
 
 
 def test_cash_is_for_those_who_decide(shared: Console) -> None:
@@ -241,6 +287,7 @@ def test_an_expired_request_and_a_failed_run_say_what_follows(console: Console) 
     assert "train: no memory" in console.get("/markets/england/runs", "rita").text
     time.sleep(1)
     assert wait_for(lambda: "run failed" in console.get("/", "rita").text, 10)
+    assert "1 late, failed or unreadable</h1>" in console.get("/", "rita").text
 
 
 def killed_in_a_decision(path: Path, jackpot: float, seconds: float) -> tuple[bool, bool]:

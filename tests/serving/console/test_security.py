@@ -168,6 +168,7 @@ def test_a_question_that_is_none_is_answered_with_why(shared: Console, asked: st
     answer = shared.get(f"/markets/england/what-if?{asked}", "dora")
     assert answer.status_code in (409, 422)
     assert answer.json()["error"]
+    assert "--set" not in answer.json()["error"]  # that is how the command line is asked
 
 
 def test_texts_are_shown_as_they_were_written_and_never_run(console: Console) -> None:
