@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -18,6 +20,7 @@ class Background(ABC):
         self.most, self.seconds, self.portion, self.dropped = most, seconds, portion, 0
         self._waiting: list[tuple[Any, int]] = []
         self._size = 0
+        self._failing = False
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -54,11 +57,16 @@ class Background(ABC):
             try:
                 self.write([item for item, _ in portion])
             except Exception as error:
-                self.failed(error)
+                if not self._failing:
+                    self._failing = True
+                    self.failed(error)
                 with self._lock:
                     # Kept for the next turn, and counted against the bound until then.
                     self._waiting = items[start:] + self._waiting
                 return
+            if self._failing:
+                self._failing = False
+                self.goes_on()
             with self._lock:
                 self._size -= sum(size for _, size in portion)
 
@@ -67,9 +75,17 @@ class Background(ABC):
         """Write items, all or none; what it raises makes them wait for the next turn."""
 
     def failed(self, error: Exception) -> None:
-        """Say that writing failed."""
-        print(f'{{"level":"error","event":"{self._thread.name} failed","error":"{type(error).__name__}"}}',
-              file=sys.stderr)  # fmt: skip
+        """Say that writing failed; called once until it succeeds again."""
+        said = {"time": time.time(), "level": "error", "event": f"{self._thread.name} failed", "error": told(error)}
+        print(json.dumps(said), file=sys.stderr)
+
+    def goes_on(self) -> None:  # noqa: B027 - who says nothing of it need not
+        """Say that writing succeeds again."""
+
+
+def told(error: Exception) -> str:
+    """Return an error as the log says it."""
+    return f"{type(error).__name__}: {error}"
 
 
 class Lines(Background):

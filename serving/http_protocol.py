@@ -136,7 +136,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer after what was asked before, and close the connection."""
         self._end_wait()
         headers, body = self.serving.refused(refusal)
-        self.serving.log("closed", level="warning", reason=refusal.reason, status=refusal.status, error=refusal.text)
+        said = {"reason": refusal.reason, "status": refusal.status, "error": refusal.text}
+        request_id = dict(headers)[b"x-request-id"].decode()
+        self.serving.log("closed", level="warning", request_id=request_id, **said)
         lines = [b"%s: %s\r\n" % header for header in headers]
         length = b"content-length: %d\r\n\r\n" % len(body)
         self._last_words = b"".join([STATUS_LINE[refusal.status], *lines, length, body])

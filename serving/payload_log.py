@@ -13,7 +13,8 @@ import numpy as np
 
 from jackpot.store import Store
 
-from .background import Background
+from .background import Background, told
+from .fleet import Log
 from .settings import Settings
 from .version import Forecast, Question, Version
 
@@ -36,9 +37,9 @@ class Kept(NamedTuple):
 class PayloadLog(Background):
     """A sample of the answers, a row an instance, as `payloads/<model>/<day>/<time>-<id>.parquet`."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, log: Log) -> None:
         super().__init__("payload log", settings.payload_rows, settings.payload_seconds)
-        self._store, self._share = store, settings.payload_share
+        self._store, self._share, self._log = store, settings.payload_share, log
         self._random = random.Random()  # noqa: S311 - which requests are sampled is no secret
 
     def keep(self, version: Version, request_id: str, time: float, question: Question, forecast: Forecast) -> None:
@@ -59,6 +60,14 @@ class PayloadLog(Background):
             # The name comes from the first request, so that a second try writes over the first.
             identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{rows[0].request_id}{rows[0].time}").hex[:12]
             self._store.replace(f"{FOLDER}/{name}/{at:%Y-%m-%d/%H%M%S}-{identity}.parquet", parquet(rows))
+
+    def failed(self, error: Exception) -> None:
+        """Say that the store cannot be written to."""
+        self._log("payload log failed", level="error", error=told(error), place=self._store.uri(FOLDER))
+
+    def goes_on(self) -> None:
+        """Say that it can be again, and what was lost until now."""
+        self._log("payload log goes on", dropped=self.dropped)
 
 
 def parquet(rows: list[Kept]) -> bytes:

@@ -105,8 +105,11 @@ class Failing:
             raise ConnectionError("down")
         self.kept[key] = data
 
+    def uri(self, key: str) -> str:
+        return f"s3://b/{key}"
 
-def test_an_outage_of_the_payload_store_loses_only_what_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+
+def test_an_outage_of_the_payload_store_loses_only_what_is_counted() -> None:
     class Origin:
         name, version, origin = "england", "v1", {"state": "s"}
 
@@ -114,7 +117,8 @@ def test_an_outage_of_the_payload_store_loses_only_what_is_counted(capsys: pytes
             model, as_of = "m", "2025-12-14"
 
     store: Any = Failing()
-    log = PayloadLog(store, Settings(payload_rows=100))
+    said: list[tuple[str, dict[str, Any]]] = []
+    log = PayloadLog(store, Settings(payload_rows=100), lambda event, **fields: said.append((event, fields)))
     one = np.ones(10)
     forecast = Forecast(one, one, np.ones((2, 10)), one, one > 2)
     question = Question(one, ["2025-12-20"] * 10, (0.05, 0.95), "")
@@ -122,9 +126,12 @@ def test_an_outage_of_the_payload_store_loses_only_what_is_counted(capsys: pytes
         log.keep(Origin, f"r{i}", 1e9 + i, question, forecast)  # type: ignore[arg-type]
         log._turn()
     assert log.dropped == 50
-    assert '"level":"error"' in capsys.readouterr().err
+    # Said once, however long it lasts.
+    error = {"level": "error", "error": "ConnectionError: down", "place": "s3://b/payloads"}
+    assert said == [("payload log failed", error)]
     store.down = False
     log._turn()
+    assert said[1:] == [("payload log goes on", {"dropped": 50})]
     rows = [row for data in store.kept.values() for row in pq.read_table(io.BytesIO(data)).to_pylist()]
     assert len(rows) == 100
     log.keep(Origin, "later", 2e9, question, forecast)  # type: ignore[arg-type]
