@@ -277,3 +277,15 @@ def test_every_pipelines_account_may_what_its_steps_do(place: str) -> None:
         assert labels
         held = {secret for label in labels for secret in TASKS[step_of(label)].secrets}
         assert {right for secret, right in needs.items() if secret in held} <= may, f"{pipeline}, as {account}"
+
+
+def test_admission_lets_in_what_kserve_puts_into_a_predictor(production: list[Object]) -> None:
+    """The storage initializer is named by a tag, and the policy asks every other image for its digest."""
+    (policy,) = [i for i in production if name_of(i) == "ValidatingAdmissionPolicy jackpot-hardened-pods"]
+    (rule,) = [one["expression"] for one in policy["spec"]["validations"] if "sha256" in one["expression"]]
+    (storage,) = platform("kserve/storage.yaml")
+    container = storage["spec"]["container"]
+    assert "@sha256:" in container["image"] or (
+        f'c.name == "{container["name"]}" && c.image == "{container["image"]}"' in rule
+    )
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
