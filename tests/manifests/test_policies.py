@@ -214,18 +214,14 @@ def test_the_consoles_metrics_are_for_prometheus_alone(production: list[Object])
     assert [one["endpoints"][0]["port"] for one in monitors if selects(one["selector"], labels)] == ["metrics"]
 
 
-def test_an_edge_inside_the_product_is_open_at_both_ends(objects: list[Object], overlay: str) -> None:
-    """Whoever may call MLflow by MLflow's edge has an edge of its own that lets it out, and the reverse."""
+def test_who_logs_in_to_mlflow_has_an_edge_open_at_both_ends_and_nobody_else_has(objects: list[Object]) -> None:
     policies = [item for item in objects if item["kind"] == "NetworkPolicy"]
-    for namespace, labels in [
-        ("kubeflow", {"workflows.argoproj.io/workflow": "x"}),
-        *[
-            (item["metadata"]["namespace"], pod["metadata"]["labels"])
-            for item, pod in pods(objects)
-            if pod["metadata"]["labels"]["app.kubernetes.io/name"]
-            in {"approvals", "console", "trigger", "schedules", "dead-man"}
-        ],
-    ]:
+    callers = [("kubeflow", {"workflows.argoproj.io/workflow": "x"}, True)]
+    for item, pod in pods(objects):
+        sources = [source for container in pod["spec"]["containers"] for source in container.get("envFrom", [])]
+        logs_in = {"secretRef": {"name": "mlflow-client"}} in sources
+        callers.append((item["metadata"]["namespace"], pod["metadata"]["labels"], logs_in))
+    for namespace, labels, logs_in in callers:
         lets_out = any(
             policy["metadata"]["namespace"] == namespace
             and selects(policy["spec"]["podSelector"], labels)
@@ -234,11 +230,17 @@ def test_an_edge_inside_the_product_is_open_at_both_ends(objects: list[Object], 
         )
         lets_in = any(
             policy["metadata"]["name"] == "clients-mlflow"
-            and any(selects(peer["podSelector"], labels) for peer in policy["spec"]["ingress"][0]["from"])
+            and any(
+                selects(peer["podSelector"], labels)
+                and namespace
+                == peer.get("namespaceSelector", {})
+                .get("matchLabels", {})
+                .get("kubernetes.io/metadata.name", "jackpot")
+                for peer in policy["spec"]["ingress"][0]["from"]
+            )
             for policy in policies
         )
-        assert lets_out, (namespace, labels)
-        assert lets_in, (namespace, labels)
+        assert (lets_out, lets_in) == (logs_in, logs_in), (namespace, labels)
 
 
 def test_no_edge_is_open_to_everyone(objects: list[Object]) -> None:
