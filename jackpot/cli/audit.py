@@ -35,20 +35,34 @@ def show(
 ) -> int:
     """Show MARKET's records, oldest first."""
     from ..adapters.places import open_places
+    from ..errors import InputError, Problem
     from ..market.loading import load_market
 
     output = Output(as_json)
-    begin, end = _period(first, last)
+    begin, end = options.period(first, last)
     name = load_market(market).market.market
     entries = [
         entry
         for entry in open_places(environment).audit(name).entries(*([kind] if kind else []))
-        if begin.isoformat() <= entry.at[:10] <= end.isoformat() and number in (None, entry.number)
+        if (begin or dt.date.min).isoformat() <= entry.at[:10] <= (end or dt.date.max).isoformat()
     ]
+    if number is not None:
+        numbers = [entry.number for entry in entries]
+        entries = [entry for entry in entries if entry.number == number]
+        if not entries:
+            asked = f"of {name}" + (" of this kind and period" if kind or begin or end else "")
+            raise InputError(
+                Problem(
+                    f"there is no such record {asked}",
+                    field="--number",
+                    found=str(number),
+                    allowed=f"{numbers[0]} to {numbers[-1]}" if numbers else "there is none",
+                )
+            )
     if as_json:
         output.json([entry.model_dump(mode="json") for entry in entries])
         return 0
-    if number is not None and entries:
+    if number is not None:
         output.say(json.dumps(entries[0].model_dump(mode="json"), indent=2, ensure_ascii=False))
         return 0
     from rich.markup import escape
@@ -144,17 +158,18 @@ def export(market: str, first: str, last: str, out: Path | None, environment: st
     from ..market.loading import load_market
 
     output = Output(as_json)
-    begin, end = _period(first, last)
+    begin, end = options.period(first, last)
     name = load_market(market).market.market
     places = open_places(environment)
     log = places.audit(name)
     days = [entry.at[:10] for entry in log.entries()]
     if not days:
         raise InputError(Problem(f"the audit log of {name} is empty", hint=f"jackpot run {market} begins it"))
-    begin, end = max(begin, dt.date.fromisoformat(min(days))), min(end, dt.date.fromisoformat(max(days)))
+    earliest, latest = dt.date.fromisoformat(min(days)), dt.date.fromisoformat(max(days))
+    begin, end = max(begin or earliest, earliest), min(end or latest, latest)
     if end < begin:
         raise InputError(
-            Problem(f"the audit log of {name} has no record of this period", allowed=f"{min(days)} to {max(days)}")
+            Problem(f"the audit log of {name} has no record of this period", allowed=f"{earliest} to {latest}")
         )
     data = export_log(log, places.store, begin, end)
     path = out or Path(f"{name}-audit-{begin}-{end}.zip")
@@ -169,13 +184,3 @@ def export(market: str, first: str, last: str, out: Path | None, environment: st
     output.say(f"wrote {path} ({len(data):,} bytes, SHA-256 {sha256(data)})")
     output.next_step(f"unzip {path} and run: python verify.py --key FILE")
     return 0
-
-
-def _period(first: str, last: str) -> tuple[dt.date, dt.date]:
-    from ..errors import InputError, Problem
-    from ..history.as_of import resolve_as_of
-
-    begin, end = resolve_as_of(first) or dt.date.min, resolve_as_of(last) or dt.date.max
-    if end < begin:
-        raise InputError(Problem("the period ends before it begins", found=f"{begin} to {end}"))
-    return begin, end

@@ -23,14 +23,14 @@ def command(market: str, first: str, last: str, history: str, cash: str, environ
     served, and no recommendation that was made is touched. What was done is not done again.
     """
     from ..adapters.places import open_places
-    from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
     from ..report.money import Money
     from ..steps.backfill import result_of
     from .local_pipeline import run_here
 
     output = Output(as_json)
-    resolve_as_of(first), resolve_as_of(last)
+    options.period(first, last)
+    options.readable(history)
     loaded = load_market(market)
     places = open_places(environment)
     arguments = {

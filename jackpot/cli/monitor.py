@@ -35,6 +35,7 @@ def command(market: str, history: str, as_of: str, cash: str, environment: str, 
 
     output = Output(as_json)
     resolve_as_of(as_of)
+    options.readable(history, cash)
     loaded = load_market(market)
     places = open_places(environment)
     arguments = {"market": market, "history_uri": history, "as_of": as_of, "cash_uri": cash, "environment": environment}

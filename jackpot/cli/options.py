@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,11 @@ environment = click.option(
 verbose = click.option(
     "-v", "--verbose", is_flag=True, expose_value=False, help="Show what libraries print, and where a defect is."
 )
+
+
+def there(environment: str) -> str:
+    """Return what a next command says of the environment, where it is not the one that it takes unsaid."""
+    return "" if environment == "local" else f" --environment {shlex.quote(environment)}"
 
 
 class Address(click.ParamType[str]):
@@ -59,6 +66,25 @@ def as_json(command: F) -> F:
     """Add what every command has: --json and -v."""
     json = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else on standard output.")
     return json(verbose(command))
+
+
+def period(first: str, last: str) -> tuple[dt.date | None, dt.date | None]:
+    """Return the days in --from and --to, None for an empty one; raise InputError for no day and a reversed period."""
+    from ..history.as_of import resolve_as_of
+
+    begin, end = resolve_as_of(first, field="--from"), resolve_as_of(last, field="--to")
+    if begin is not None and end is not None and end < begin:
+        raise InputError(Problem("the period ends before it begins", field="--to", found=f"{begin} to {end}"))
+    return begin, end
+
+
+def readable(*uris: str) -> None:
+    """Raise InputError where one is a path and no file can be read there: before anything runs."""
+    from ..history.source import read_local
+
+    for uri in uris:
+        if uri and "://" not in uri:
+            read_local(uri)
 
 
 def existing_package(path: Path) -> Path:

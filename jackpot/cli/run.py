@@ -64,6 +64,7 @@ def command(
 
     output = Output(as_json)
     resolve_as_of(as_of)
+    options.readable(history, cash)
     loaded = load_market(market)
     places = open_places(environment)
     target = out or Path("out") / loaded.market.market

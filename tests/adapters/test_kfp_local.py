@@ -54,3 +54,19 @@ def test_a_failed_step_is_named_with_its_reason(tmp_path: Path) -> None:
     assert not run.succeeded
     (failed,) = run.failures()
     assert (failed["step"], failed["kind"], failed["problems"]) == ("fail", "input", ["this is the reason"])
+
+
+def test_a_step_is_not_tried_again_on_this_machine(tmp_path: Path) -> None:
+    @dsl.pipeline(name="again")
+    def again() -> None:
+        fail(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER).set_retry(2, backoff_duration="30s")
+
+    @dsl.pipeline(name="within")
+    def within() -> None:
+        again()
+
+    compiler.Compiler().compile(within, str(tmp_path / "within.yaml"))
+    run = run_pipeline(tmp_path / "within.yaml", {}, tmp_path / "log")
+    assert not run.succeeded
+    assert [event["event"] for event in run.events] == ["step-failed"]
+    assert run.seconds < 30
