@@ -161,6 +161,11 @@ class ServingApp(FastAPI):
         if hot or KSERVE.fullmatch(path) or MODEL.fullmatch(path):
             allowed = "POST" if hot else "GET"
             return Refusal(405, "method", "not the method of this path", found=method, allowed=allowed)
+        asked = INFERENCE.fullmatch(path)
+        served = self.fleet.served.get(asked[3]) if asked and asked[4] else None
+        if served is not None:
+            answers = served.current.version if served.current else "none"
+            return Refusal(404, "model", "not the version that answers", found=asked[4], allowed=answers)
         known = ", ".join(self.fleet.served) or "none"
         allowed = f"/v1/models/MODEL:predict, /v1/models/MODEL:explain, /v2/models/MODEL/infer; models: {known}"
         return Refusal(404, "path", "nothing is here", found=path, allowed=allowed)

@@ -29,6 +29,8 @@ CONTENTS: Final = {
     "INT16": "int_contents", "INT8": "int_contents", "UINT64": "uint64_contents", "UINT32": "uint_contents",
     "UINT16": "uint_contents", "UINT8": "uint_contents", "BYTES": "bytes_contents",
 }  # fmt: skip
+SERVER: Final = "jackpot"
+"""What the server is called in its metadata."""
 Context = Any
 Handler = Callable[[Any, Context], Awaitable[Any]]
 
@@ -98,7 +100,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
         return pb.ServerReadyResponse(ready=self._app.fleet.ready)
 
     async def _server_metadata(self, request: Any, context: Context) -> Any:
-        return pb.ServerMetadataResponse(name="jackpot", version=self._app.version, extensions=[])
+        return pb.ServerMetadataResponse(name=SERVER, version=self._app.version, extensions=[])
 
     async def _model_ready(self, request: Any, context: Context) -> Any:
         self._version(request.name, request.version, "version")

@@ -27,7 +27,7 @@ from uvicorn.protocols.http import httptools_impl
 
 from .app import ServingApp
 from .fleet import Fleet, Log
-from .grpc_service import InferenceService
+from .grpc_service import SERVER, InferenceService
 from .http_protocol import HttpProtocol
 from .v2 import INPUTS, OUTPUTS
 
@@ -79,7 +79,8 @@ class DataPlane(model_server.DataPlane):  # type: ignore[misc]
 
     def metadata(self) -> dict[str, Any]:
         """Return the server's metadata: models cannot be loaded or unloaded from outside."""
-        return {**super().metadata(), "extensions": ["binary_tensor_data"]}
+        app = HttpProtocol.serving
+        return {"name": SERVER, "version": app.version, "extensions": ["binary_tensor_data"]}
 
 
 class RestServer(model_server.RESTServer):  # type: ignore[misc]

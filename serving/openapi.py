@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .fleet import Fleet
 from .v2 import INPUTS
+
+EXTRAPOLATED: Final = (
+    "`extrapolated` is true above the largest jackpot seen in training, and nowhere else: not below the game's start."
+)
 
 
 def described(document: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
@@ -24,6 +28,7 @@ def described(document: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
     for path, example in bodies.items():
         operation = document["paths"].get(path, {}).get("post")
         if operation:
+            operation["description"] = EXTRAPOLATED
             operation["requestBody"] = {
                 "required": True,
                 "content": {"application/json": {"schema": {"type": "object"}, "example": example}},

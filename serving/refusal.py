@@ -7,17 +7,19 @@ from typing import Any
 
 SHOWN = 80
 """Characters of a found value that an answer repeats at most."""
+NOTHING = object()
+"""Where there is no value to show; None is one, JSON's null."""
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of the server
     """A request that is not answered, with all that its sender needs to mend it. `reason` is one word for metrics."""
 
     def __init__(
-        self, status: int, reason: str, message: str, *, field: str = "", found: Any = None, allowed: str = ""
+        self, status: int, reason: str, message: str, *, field: str = "", found: Any = NOTHING, allowed: str = ""
     ) -> None:
         super().__init__(message)
         self.status, self.reason, self.message = status, reason, message
-        self.field, self.found, self.allowed = field, "" if found is None else shown(found), allowed
+        self.field, self.found, self.allowed = field, "" if found is NOTHING else shown(found), allowed
 
     @property
     def text(self) -> str:
@@ -36,7 +38,7 @@ def shown(value: Any) -> str:
     """Return a value for an answer, bounded whatever it is."""
     if isinstance(value, dict):
         return f"an object of {len(value)} keys"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not (len(value) < 5 and all(isinstance(one, int | float) for one in value)):
         return f"an array of {len(value)} values"
     if isinstance(value, str | bytes):
         text = repr(value[: SHOWN + 1])

@@ -16,7 +16,7 @@ import orjson
 from jackpot.demand.base import Array
 
 from .columns import FIELDS, LEVELS, NOT_ASKED, check_count, dates_of, jackpots_of, levels_of_text, only
-from .refusal import Refusal, shown
+from .refusal import Refusal
 from .settings import Settings
 from .v1 import json_object
 from .version import Forecast, Question, Version
@@ -118,8 +118,7 @@ def header(
                       allowed=", ".join(allowed))  # fmt: skip
     good = isinstance(shape, list | tuple) and len(shape) in (1, 2) and all(type(one) is int for one in shape)
     if not good or min(shape) < 0 or (len(shape) == 2 and shape[1] != 1):
-        found = shown(shape) if not good else "x".join(map(str, shape))
-        raise Refusal(422, "shape", f"not its shape: found {found}", field=f"inputs.{name}.shape",
+        raise Refusal(422, "shape", "not its shape", field=f"inputs.{name}.shape", found=shape,
                       allowed="[n] or [n, 1]")  # fmt: skip
     check_count(shape[0], settings.max_instances, f"inputs.{name}.shape")
     return name, datatype, shape[0]
@@ -256,7 +255,7 @@ def answer(version: Version, asked: Question, wanted: Wanted, forecast: Forecast
     document = {
         "model_name": version.name,
         "model_version": version.version,
-        "id": wanted.id,
+        **({"id": wanted.id} if wanted.id else {}),
         "parameters": {"quantiles": levels_text(asked.levels), **version.origin},
         "outputs": tensors,
     }

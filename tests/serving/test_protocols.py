@@ -98,6 +98,8 @@ def test_v2_answers_in_tensors(server: Server, expected: dict[str, Any]) -> None
         tensors = {one["name"]: np.array(one["data"]).reshape(one["shape"]) for one in answer["outputs"]}
         _same(tensors, expected)
         assert (answer["id"], answer["model_name"], answer["model_version"]) == ("mine", MARKET, "v1")
+    nameless = {**_v2_json(expected), "id": ""}
+    assert "id" not in httpx.post(f"{server.url}/v2/models/{MARKET}/infer", json=nameless).json()
 
 
 def test_v2_gives_the_outputs_asked_for(server: Server, expected: dict[str, Any]) -> None:

@@ -188,6 +188,23 @@ def test_what_is_not_here(server: Server, method: str, path: str, status: int) -
     assert server.ready()
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "found"),
+    [
+        (f"/v2/models/{MARKET}/versions/v9/infer", {}, "'v9'"),
+        (f"/v1/models/{MARKET}:predict", _one(jackpot=None), "null"),
+        (f"/v1/models/{MARKET}:predict", {"instances": None}, "null"),
+        (f"/v2/models/{MARKET}/infer", _tensors(shape=None), "null"),
+        (f"/v2/models/{MARKET}/infer", _tensors(shape=[1, 2]), "[1, 2]"),
+    ],
+)
+def test_what_was_found_is_said(server: Server, path: str, body: dict[str, Any], found: str) -> None:
+    said = httpx.post(server.url + path, json=body).json()
+    assert said["found"] == found
+    assert f"found {found}" in said["error"]
+    assert said["allowed"]
+
+
 def test_a_long_body_is_refused_unread(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.http)) as raw:
         head = f"POST /v1/models/{MARKET}:predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -485,6 +502,10 @@ def test_metadata_says_the_same_over_rest_and_grpc(server: Server) -> None:
     from google.protobuf.json_format import MessageToDict
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
+    code, data = _grpc(server, "ServerMetadata", b"")
+    of_server = pb.ServerMetadataResponse.FromString(data)
+    said = httpx.get(f"{server.url}/v2").json()
+    assert (code, said["name"], said["version"]) == ("OK", of_server.name, of_server.version)
     asked = pb.ModelMetadataRequest(name=MARKET).SerializeToString()
     code, data = _grpc(server, "ModelMetadata", asked)
     assert code == "OK"
