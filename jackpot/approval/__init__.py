@@ -9,7 +9,9 @@ from .requests import (
     pending,
     reasoned,
     request,
+    stale,
     trainer_of,
+    unanswered,
     unpromoted,
 )
 from .rules import Caller, Rules, two_people
@@ -25,7 +27,9 @@ __all__ = [
     "pending",
     "reasoned",
     "request",
+    "stale",
     "trainer_of",
     "two_people",
+    "unanswered",
     "unpromoted",
 ]

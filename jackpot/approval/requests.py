@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal
 
 from ..audit import AuditLog, Entry
+from ..audit.turns import Version, standings
 from ..canonical import json_bytes, sha256
 from ..errors import InputError, JackpotError, Problem
 from .rules import Caller, Rules
@@ -112,6 +113,16 @@ def answer(
                 hint=f"once it has expired, the next weekly run asks anew: jackpot run {log.market}",
             )
         )
+    overtaken = stale(log, asked)
+    if overtaken:
+        raise InputError(
+            Problem(
+                "the request waits no more",
+                where=request_id,
+                found=overtaken,
+                hint=f"the next weekly run compares anew: jackpot run {log.market}",
+            )
+        )
     body = {
         "verdict": verdict,
         "reason": said,
@@ -157,6 +168,11 @@ def approved(log: AuditLog, request_id: str, model_sha256: str, at: str) -> Entr
 
 def pending(log: AuditLog, at: str) -> list[Entry]:
     """Return the requests that wait for an answer at `at`, oldest first."""
+    return [asked for asked in unanswered(log, at) if not stale(log, asked)]
+
+
+def unanswered(log: AuditLog, at: str) -> list[Entry]:
+    """Return the requests that are open at `at`: those that wait, and those that a new champion overtook."""
     answered = {entry.subject for entry in log.entries("approval_answer")}
     now = moment(at)
     return [
@@ -164,6 +180,21 @@ def pending(log: AuditLog, at: str) -> list[Entry]:
         for entry in log.entries("approval_request")
         if entry.subject not in answered and now < moment(str(entry.body["expires_at"]))
     ]
+
+
+def stale(log: AuditLog, asked: Entry) -> str:
+    """Say why a request waits no more: its version was compared with another champion than today's; empty: it waits."""
+    evidence = asked.body["evidence"]
+    if not isinstance(evidence, dict) or "comparison" not in evidence:
+        return ""
+    against, champion = evidence["comparison"], standings(log, str(asked.body["model_name"])).champion
+    then = Version.of(against) if isinstance(against, dict) else None
+    if (then and then.sha256) == (champion and champion.sha256):
+        return ""
+    return (
+        f"{asked.body['version']} was compared with {f'champion {then.version}' if then else 'no champion'}, and "
+        f"{champion.version if champion else 'none'} is champion now"
+    )
 
 
 def unpromoted(log: AuditLog, at: str) -> list[Entry]:

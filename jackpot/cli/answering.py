@@ -19,12 +19,20 @@ which = click.argument("request", required=False, default="")
 
 def waiting(log: AuditLog, request: str, at: str) -> str:
     """Return the id of the request that is meant: the named one, else the only one that waits."""
-    from ..approval import answer_of, pending
+    from ..approval import answer_of, pending, stale
 
     if request:
         return request
     open_requests = [entry.subject for entry in pending(log, at)]
     last = next(reversed(list(log.entries("approval_request"))), None)
+    if not open_requests and last is not None and answer_of(log, last.subject) is None and stale(log, last):
+        raise InputError(
+            Problem(
+                f"{last.subject} waits no more, and nothing else does",
+                found=stale(log, last),
+                hint=f"the next weekly run compares anew: jackpot run {log.market}",
+            )
+        )
     if not open_requests and last is not None and answer_of(log, last.subject) is None:
         raise InputError(
             Problem(

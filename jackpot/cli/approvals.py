@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 import click
@@ -22,13 +23,15 @@ def command(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
     """
     from ..adapters.clock import now
     from ..adapters.places import open_places
-    from ..approval import pending, unpromoted
+    from ..approval import pending, stale, unanswered, unpromoted
     from ..market.loading import known_markets, load_market
 
     output, at = Output(as_json), now()
     places = open_places(environment)
-    names = [load_market(name).market.market for name in markets] or known_markets()
-    waiting = [entry for name in names for entry in pending(places.audit(name), at)]
+    # By name, as which word the market was given: the next command takes the same.
+    names = {load_market(word).market.market: word for word in markets} or {name: name for name in known_markets()}
+    logs = {name: places.audit(name) for name in names}
+    waiting = [entry for log in logs.values() for entry in pending(log, at)]
     if as_json:
         output.json([{"market": e.market, "request": e.subject, "at": e.at, **e.body} for e in waiting])
         return 0
@@ -42,17 +45,23 @@ def command(markets: tuple[str, ...], environment: str, as_json: bool) -> int:
             if value != "None" and not re.fullmatch("[0-9a-f]{64}", value):
                 rows.add_row(key, value)
         output.results.print(rows)
-    left = [entry for name in names for entry in unpromoted(places.audit(name), at)]
+    for log in logs.values():
+        for entry in unanswered(log, at):
+            if overtaken := stale(log, entry):
+                output.say(f"{entry.subject} waits no more: {overtaken}; the next weekly run compares anew")
+    left = [entry for log in logs.values() for entry in unpromoted(log, at)]
     for entry in left:
         output.say(f"{entry.subject}: approved by {entry.by} at {entry.at}, but not promoted")
     if left:
-        output.next_step(f"jackpot promote {left[0].market} {left[0].body['model_name']}/{left[0].body['version']}")
+        about = f"{left[0].body['model_name']}/{left[0].body['version']}"
+        output.next_step(f"jackpot promote {shlex.quote(names[left[0].market])} {about}{options.there(environment)}")
     if not waiting:
         if not left:
             output.say("nothing waits for an answer")
         return 0
     first = waiting[0]
-    output.next_step(f'jackpot approve {first.market} {first.subject} --reason "..." (or: jackpot reject)')
+    words = f"{shlex.quote(names[first.market])} {first.subject}{options.there(environment)}"
+    output.next_step(f'jackpot approve {words} --reason "..." (or: jackpot reject)')
     return 0
 
 

@@ -33,5 +33,6 @@ def command(market: str, request: str, reason: str, promote: bool, environment: 
         output.json({**told(entry), "promotion": asdict(done) if done else None})
     if done is not None:
         output.say(f"{done.champion} is champion" if done.champion else f"promotion {done.run_id}: {done.link}")
-    output.next_step(f"jackpot run {market}" if done is not None else f"jackpot promote {market} {version}")
+    following = f"jackpot run {market}" if done is not None else f"jackpot promote {market} {version}"
+    output.next_step(following + options.there(environment))
     return 0

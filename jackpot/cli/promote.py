@@ -30,5 +30,5 @@ def command(market: str, version: str, environment: str, host: str, wait: bool, 
         output.json(asdict(done))
     output.say(f"{done.champion} is champion" if done.champion else f"run {done.run_id} started")
     output.say(done.link)
-    output.next_step(f"jackpot run {market}" if done.champion else f"open {done.link}")
+    output.next_step(f"jackpot run {market}{options.there(environment)}" if done.champion else f"open {done.link}")
     return 0

@@ -38,5 +38,5 @@ def command(market: str, reason: str, name: str, environment: str, as_json: bool
     if as_json:
         output.json({"market": loaded.market, "model_name": model_name, **champion.body})
     output.say(f"{champion.version} of {model_name} is champion again")
-    output.next_step(f"jackpot run {market}")
+    output.next_step(f"jackpot run {market}{options.there(environment)}")
     return 0

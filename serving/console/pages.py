@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from jackpot.approval import answer_of
+from jackpot.approval import answer_of, stale
 from jackpot.audit import Entry, Fault
 from jackpot.errors import InputError, JackpotError
 from jackpot.promotion import model_name_of, standings
@@ -285,6 +285,7 @@ class Pages:
             tab="models",
             entry=entry,
             given=given,
+            overtaken=stale(known.as_log, entry) if given is None else "",
             expired=entry not in waiting and given is None,
             plot=plot,
             trouble=trouble,

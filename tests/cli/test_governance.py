@@ -25,6 +25,9 @@ from tests.desk import AS_OF, Desk, a_week
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 
 
+EVIDENCE = {"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25}
+
+
 def jackpot(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [JACKPOT, *words, "--environment", str(place.environment)],
@@ -41,12 +44,34 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
+def on_a_full_disk(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that can write no file of more than 64 bytes."""
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)); from jackpot.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words, "--environment", str(place.environment)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=place.root,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
 def log_of(place: Place) -> AuditLog:
     return open_places(str(place.environment)).audit("england")
 
 
 def ask(
-    place: Place, version: str = "v2", trained_by: str = "run:7", four_eyes: bool = False, hours: float = 0
+    place: Place,
+    version: str = "v2",
+    trained_by: str = "run:7",
+    four_eyes: bool = False,
+    hours: float = 0,
+    evidence: Any = None,
 ) -> Entry:
     now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
     return request(
@@ -54,7 +79,7 @@ def ask(
         model_name="england",
         version=version,
         model_sha256="a" * 64,
-        evidence={"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25},
+        evidence=EVIDENCE | (evidence or {}),
         trained_by=Caller(trained_by, trained_by),
         four_eyes=four_eyes,
         at=(now - dt.timedelta(hours=1)).isoformat(),
@@ -137,6 +162,21 @@ def test_four_eyes_are_not_another_name_for_oneself_in_the_file_that_is_named(pl
     refused = jackpot(place, "approve", "england", asked.subject, "--reason", "mine")
     assert refused.returncode == 2
     assert "four eyes" in refused.stderr
+    assert list(log_of(place).entries("approval_answer")) == []
+
+
+def test_a_request_that_a_new_champion_overtook_is_said_to_wait_no_more(place: Place) -> None:
+    asked = ask(place, evidence={"comparison": None})
+    named = jackpot(place, "approvals", str(place.market()))
+    assert f"jackpot approve {place.market()} {asked.subject} --environment {place.environment}" in named.stdout
+    champion = {"model_name": "england", "version": "v1", "model_sha256": "b" * 64, "outcome": "promoted"}
+    log_of(place).append("promotion", "england/turn-1", at=asked.at, by="run:1", body=champion)
+    shown = jackpot(place, "approvals", "england").stdout
+    assert "v2 was compared with no champion, and v1 is champion now" in shown
+    assert "jackpot approve" not in shown
+    for which in ((), (asked.subject,)):
+        refused = jackpot(place, "approve", "england", *which, "--reason", "good")
+        assert (refused.returncode, "waits no more" in refused.stderr) == (2, True)
     assert list(log_of(place).entries("approval_answer")) == []
 
 
@@ -274,6 +314,9 @@ def test_a_recommendation_is_decided_on_replayed_and_exported(place: Place, week
     market.write_text(text)
     assert [entry.body["result"] for entry in log_of(place).entries("replay")] == ["identical", "differs"]
     assert jackpot(place, "replay", "nothing-of-the-kind").returncode == 2
+    unrecorded = on_a_full_disk(place, "replay", prefix, "--json")
+    assert (unrecorded.returncode, told(unrecorded)["verdict"]) == (1, "identical")
+    assert "File too large" in unrecorded.stderr
 
     exported = told(jackpot(place, "audit", "export", "england", "--json"))
     with zipfile.ZipFile(place.root / exported["path"]) as archive:
@@ -293,18 +336,7 @@ def test_a_recommendation_is_decided_on_replayed_and_exported(place: Place, week
 
 def test_a_full_disk_is_said_in_one_line(place: Place) -> None:
     log_of(place).append("claim", "first", at="2026-01-31T12:00:00+00:00", by="test", body={})
-    limited = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)); from jackpot.cli import main; main()"
-    )
-    words = ["decide", "england", "2025-06-07", "--jackpot", "20000000", "--reason", "asked"]
-    done = subprocess.run(
-        [sys.executable, "-c", limited, *words, "--environment", str(place.environment)],
-        capture_output=True,
-        text=True,
-        cwd=place.root,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    done = on_a_full_disk(place, "decide", "england", "2025-06-07", "--jackpot", "20000000", "--reason", "asked")
     assert done.returncode == 1
-    assert "Traceback" not in done.stderr
     assert f"{place.root}/" in done.stderr
     assert "File too large" in done.stderr

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jackpot.approval import AnsweredError, Caller, Rules, answer, approved, pending, request, unpromoted
+from jackpot.approval import AnsweredError, Caller, Rules, answer, approved, pending, request, stale, unpromoted
 from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
 from jackpot.store import FolderStore
@@ -170,6 +170,33 @@ def test_an_approval_is_spent_once_another_champion_followed_the_one_it_made(log
     anew = answer(log, renewed.subject, "approved", "still good", Caller("alice"), NOW, RULES)
     assert approved(log, renewed.subject, MODEL, NOW) == anew
     assert ask(log, at=NOW) == renewed
+
+
+def test_a_request_that_another_champion_overtook_waits_no_more(log: AuditLog) -> None:
+    def promoted(turn: int, version: str) -> None:
+        body = {"model_name": "england", "version": version, "model_sha256": version[1] * 64, "outcome": "promoted"}
+        log.append("promotion", f"england/turn-{turn}", at=NOW, by="run:1", body=body)
+
+    first = ask(log, evidence={"comparison": None})
+    assert (pending(log, NOW), stale(log, first)) == ([first], "")
+    promoted(1, "v1")
+    asked = ask(log, version="v5", evidence={"comparison": {"version": "v1", "model_sha256": "1" * 64}})
+    assert (pending(log, NOW), stale(log, asked)) == ([asked], "")
+    assert stale(log, first) == "v4 was compared with no champion, and v1 is champion now"
+    promoted(2, "v2")
+    assert pending(log, NOW) == []
+    for verdict in ("approved", "rejected"):
+        with pytest.raises(InputError, match=r"v5 was compared with champion v1, and v2 is champion now.*jackpot run"):
+            answer(log, asked.subject, verdict, "good", Caller("alice"), NOW, RULES)  # type: ignore[arg-type]
+    assert list(log.entries("approval_answer")) == []
+    body = {"model_name": "england", "version": "v1", "model_sha256": "1" * 64}
+    log.append("rollback", "england/turn-3", at=NOW, by="alice", body=body)
+    assert pending(log, NOW) == [asked]
+    given = answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, RULES)
+    promoted(4, "v5")
+    with pytest.raises(AnsweredError) as told:
+        answer(log, asked.subject, "approved", "good", Caller("alice"), NOW, RULES)
+    assert told.value.entry == given
 
 
 def test_a_market_of_its_own_name_has_its_own_approvers() -> None:

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from jackpot.adapters.places import Places, open_places
 from jackpot.approval import Caller, request
 from jackpot.audit import Entry
+from jackpot.audit.turns import standings
 from serving.console.app import create_app
 from serving.console.guard import Tokens
 from serving.console.identity import UnknownPersonError
@@ -48,7 +49,6 @@ console:
 EVIDENCE = {
     "summary": "the error falls by 3.2%",
     "gates": [{"name": "beats_naive", "figure": 0.1, "threshold": "< 1", "verdict": "passed", "reason": "it does"}],
-    "comparison": None,
     "this_week": None,
 }
 
@@ -115,12 +115,14 @@ def ask(
     places: Places, version: str = "v9", days: float = 7, model_sha256: str = "a" * 64, **evidence: object
 ) -> Entry:
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    log = places.audit("england")
+    champion = standings(log, "england-synthetic").champion
     return request(
-        places.audit("england"),
+        log,
         model_name="england-synthetic",
         version=version,
         model_sha256=model_sha256,
-        evidence={**EVIDENCE, **evidence},
+        evidence={**EVIDENCE, "comparison": champion.body if champion else None, **evidence},
         trained_by=Caller("run:7"),
         four_eyes=False,
         at=(now - dt.timedelta(hours=1)).isoformat(),

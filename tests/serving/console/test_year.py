@@ -104,8 +104,12 @@ def test_the_year_is_computed_at_a_press_followed_live_and_kept(console: Console
 
 
 def test_without_a_champion_there_is_nothing_beside_it(console: Console) -> None:
-    assert "Over the last year" not in console.get(f"/markets/england/approvals/{console.number}", "alice").text
-    assert press(console, console.number)[0] == 409
+    number = ask(console.places, "v97", comparison=None).number
+    page = f"/markets/england/approvals/{number}"
+    assert wait_for(lambda: console.get(page, "alice").status_code == 200, 10)
+    assert "Over the last year" not in console.get(page, "alice").text
+    assert "v97 was compared with no champion, and v1 is champion now" in console.get(page, "alice").text
+    assert press(console, number)[0] == 409
     assert press(console, 9999)[0] == 404
 
 
