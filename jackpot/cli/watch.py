@@ -59,6 +59,11 @@ LOOK_SECONDS = 1.0
     show_default=True,
     help="Seconds for which a message is held at a time.",
 )
+@click.option(
+    "--heartbeat",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to touch before each wait, for a probe: it grows old where this hangs.",
+)
 @click.option("--once", is_flag=True, help="Handle what is there and stop.")
 @options.as_json
 def command(
@@ -70,6 +75,7 @@ def command(
     settle: float,
     lease: int,
     visibility: int,
+    heartbeat: Path | None,
     once: bool,
     as_json: bool,
 ) -> int:
@@ -106,21 +112,22 @@ def command(
     )
     output.say(f"watching {folder or queue_url} for {', '.join(markets)}")
     if queue_url is not None:
-        _watch_queue(Queue(queue_url, visibility, 1 if once else LONGEST_POLL), Desk(trigger, output), once)
+        _watch_queue(Queue(queue_url, visibility, 1 if once else LONGEST_POLL), Desk(trigger, output, heartbeat), once)
     elif folder is not None:
-        _watch_folder(Folder(folder, settle), Desk(trigger, output), once)
+        _watch_folder(Folder(folder, settle), Desk(trigger, output, heartbeat), once)
     return 0
 
 
 class Desk:
     """Asks the trigger, and tells people what came of it: once, however often it is asked."""
 
-    def __init__(self, trigger: Trigger, output: Output) -> None:
-        self.trigger, self._output = trigger, output
+    def __init__(self, trigger: Trigger, output: Output, heartbeat: Path | None = None) -> None:
+        self.trigger, self._output, self._heartbeat = trigger, output, heartbeat
         self._told: set[str] = set()
 
     def data(self, uri: str) -> bool:
         """Ask for the week of a file; return whether asking again would change nothing."""
+        self.alive()
         try:
             return self._tell(self.trigger.data(uri))
         except JackpotError as error:
@@ -131,9 +138,15 @@ class Desk:
                     self._output.failure(str(error))
             return False
 
+    def alive(self) -> None:
+        """Show whoever looks at the heartbeat that this goes round."""
+        if self._heartbeat is not None:
+            self._heartbeat.touch()
+
     def retrainings(self) -> None:
         """Ask for the retrainings that are wanted."""
         for name in self.trigger.markets:
+            self.alive()
             try:
                 answer = self.trigger.retraining(name)
             except JackpotError as error:
@@ -159,6 +172,7 @@ class Desk:
 
 def _watch_folder(folder: Folder, desk: Desk, once: bool) -> None:
     for _ in folder.changes(LOOK_SECONDS):
+        desk.alive()
         for path in folder.settled():
             if desk.data(str(path)) or once:
                 folder.handled(path)
@@ -171,6 +185,7 @@ def _watch_folder(folder: Folder, desk: Desk, once: bool) -> None:
 
 def _watch_queue(queue: Queue, desk: Desk, once: bool) -> None:
     while True:
+        desk.alive()
         try:
             message = queue.receive()
         except JackpotError as error:

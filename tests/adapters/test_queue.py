@@ -149,11 +149,13 @@ def test_the_same_object_told_twice_starts_one_run_and_poison_goes_to_the_dead_l
     for body in (s3_event("draws", "england/new.csv"), s3_event("draws", "england/new.csv"), "poison"):
         sqs.send_message(QueueUrl=queues[0], MessageBody=body)
     watch = ["watch", "--queue", queues[0], "--market", "england", "--environment", place, "--once"]
+    watch += ["--heartbeat", str(tmp_path / "heartbeat")]
     for _ in range(2):
         done = jackpot(*watch, "--visibility", 1, "--packages", fake_pipelines(tmp_path), cwd=tmp_path, env=os.environ)
         assert done.returncode == 0, done.stderr
         time.sleep(1.2)
     Queue(queues[0], 1, poll_seconds=0).receive()
+    assert (tmp_path / "heartbeat").exists()
     assert runs(tmp_path) == 1
     assert waiting(sqs, queues[0]) == 0
     assert waiting(sqs, queues[1]) == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -289,3 +292,26 @@ def test_admission_lets_in_what_kserve_puts_into_a_predictor(production: list[Ob
         f'c.name == "{container["name"]}" && c.image == "{container["image"]}"' in rule
     )
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_triggers_probe_reads_the_heartbeat_that_it_touches(production: list[Object], tmp_path: Path) -> None:
+    from jackpot.cli.watch import command as watch
+
+    (pod,) = [pod for item, pod in pods(production) if name_of(item) == "Deployment jackpot/trigger"]
+    (container,) = pod["spec"]["containers"]
+    (file,) = [word.partition("=")[2] for word in container["args"] if word.startswith("--heartbeat=")]
+    _, flags, code = container["livenessProbe"]["exec"]["command"]
+    assert f'"{file}"' in code
+    (longest,) = [one.default for one in watch.params if one.name == "lease"]
+    assert int(code.rpartition("> ")[2].rstrip(")")) >= 2 * longest, "waiting for a run is no reason to be ended"
+    beat = tmp_path / "heartbeat"
+
+    def alive() -> bool:
+        command = [sys.executable, flags, code.replace(file, str(beat))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    assert not alive()
+    beat.touch()
+    assert alive()
+    os.utime(beat, (0, 0))
+    assert not alive()

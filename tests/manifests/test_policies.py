@@ -14,7 +14,7 @@ from manifests.reading import OWNER, PURPOSE, Object, containers, name_of, pods,
 DIGEST = re.compile(r"^[a-z0-9.:-]+/[a-z0-9./-]+@sha256:[0-9a-f]{64}$")
 OWNERS = {"platform", "machine-learning", "compliance", "finance"}
 
-# Pods that nothing calls: alive as long as their process is, and restarted when it ends.
+# Pods that nothing calls: alive as long as they go round.
 NO_PROBES = {"Deployment jackpot/trigger": "reads a queue; nothing calls it"}
 
 # Of which there may never be two: what takes its place while it is moved.
