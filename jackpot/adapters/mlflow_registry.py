@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,11 +56,14 @@ class MlflowRegistry:
         # Before MLflow reads them: its own defaults wait for a server for many minutes.
         for name, value in BOUNDS.items():
             os.environ.setdefault(name, value)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
         import mlflow
         from mlflow.exceptions import MlflowException
 
+        # After the import, which sets MLflow's own level.
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        # A model's signature is written here, and needs no example to be guessed from.
+        warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
         # Tens of thousands of objects that live as long as the process: walking them at exit costs 0.3 s.
         gc.freeze()
         self._refusal = MlflowException

@@ -244,12 +244,16 @@ def _year(output: Output, opened: Opened, market: str, one: str, other: str) -> 
 
 def _open(market: str, name: str, environment: str) -> Opened:
     from ..adapters.places import open_places
+    from ..errors import InputError, Problem
     from ..market.loading import load_market
     from ..promotion import model_name_of, standings
-    from ..promotion.restore import lost_versions
+    from ..promotion.restore import lost_versions, model_names
 
     places, loaded = open_places(environment), load_market(market).market
     log = places.audit(loaded.market)
+    known = sorted({loaded.market, f"{loaded.market}-synthetic", *model_names(loaded.market, log)})
+    if name and name not in known:
+        raise InputError(Problem("no such model", field="--name", found=name, allowed=", ".join(known)))
     model_name = name or model_name_of(loaded.market, log)
     notes = places.registry.versions(model_name)
     lost = tuple(version.version for version in lost_versions(log, model_name, places.store, notes))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import JackpotError
 from . import options
 from .output import Output, table
 
@@ -28,7 +29,8 @@ def command(reference: str, cash: str, environment: str, as_json: bool) -> int:
     """Compute a stored recommendation anew, and say whether it is identical or which input differs and by how much.
 
     PATH is a recommendation.json or its folder; ID its key in the store (recommendations/…) or its hash. Cash figures
-    come from the restricted store, or from --cash. Exit codes: 0 identical, 1 differs, 2 bad input.
+    come from the restricted store, or from --cash. Exit codes: 0 identical, 1 differs (or the
+    replay cannot be recorded), 2 bad input.
     """
     from ..adapters.clock import now
     from ..adapters.identity import caller
@@ -42,24 +44,32 @@ def command(reference: str, cash: str, environment: str, as_json: bool) -> int:
     with output.working("replay"):
         stored = find(reference, places.audit, known_markets(), places.store, places.restricted)
         found = replay(stored, _cash(stored, cash, places), code_version())
+    unrecorded = None
     if stored.entry is not None:
-        places.audit(stored.entry.market).append(
-            "replay",
-            stored.entry.subject,
-            at=now(),
-            by=caller(places.environment.approval).person,
-            body={
-                "result": found.verdict,
-                "reason": found.reason,
-                "inputs": [difference.name for difference in found.inputs],
-                "code": [difference.name for difference in found.code],
-                "fields": len(found.fields),
-            },
-        )
+        try:
+            places.audit(stored.entry.market).append(
+                "replay",
+                stored.entry.subject,
+                at=now(),
+                by=caller(places.environment.approval).person,
+                body={
+                    "result": found.verdict,
+                    "reason": found.reason,
+                    "inputs": [difference.name for difference in found.inputs],
+                    "code": [difference.name for difference in found.code],
+                    "fields": len(found.fields),
+                },
+            )
+        except (OSError, JackpotError) as error:
+            unrecorded = error
     if as_json:
         output.json(found.model_dump(mode="json"))
     else:
         _show(output, found)
+    if unrecorded is not None:
+        # The verdict stands, and is shown all the same; that it was asked for is nowhere kept.
+        output.messages.print(f"failed: this replay is not in the audit log: {unrecorded}", markup=False)
+        return 1
     if found.code and found.verdict == "differs":
         output.next_step(_in_its_image(stored, environment))
     else:

@@ -57,7 +57,8 @@ def find(
         data = _read(folder / RECOMMENDATION)
         beside = _read(folder / "metadata.json")
         if data is None:
-            raise _unknown(reference, "the folder holds no recommendation.json")
+            said = f"the file is no {RECOMMENDATION}, and none lies beside it"
+            raise _unknown(reference, said if Path(reference).is_file() else f"the folder holds no {RECOMMENDATION}")
         metadata = _metadata(beside, str(folder / "metadata.json")) if beside is not None else None
         record = _recommendation(data, str(folder / RECOMMENDATION))
         identity = metadata.recommendation if metadata is not None else sha256(data)

@@ -77,3 +77,20 @@ def test_a_record_that_the_log_has_not_is_told_with_those_it_has(
     code, out, _ = call(capsys, *show, "2", "--json")
     assert (code, [entry["number"] for entry in json.loads(out)]) == (0, [2])
     assert "allowed: 3 to 3" in call(capsys, *show, "2", "--from", "2026-01-03")[2]
+
+
+@pytest.mark.parametrize("name", ["nosuch", "../x", "x'"])
+def test_a_model_name_that_is_not_the_markets_is_told_those_that_are(
+    name: str, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, "models", "list", "england", "--name", name, "--environment", str(place.environment))
+    assert code == 2
+    assert "allowed: england, england-synthetic" in err
+
+
+def test_a_file_that_is_no_recommendation_is_called_a_file(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = place.root / "bad.json"
+    bad.write_text("{}")
+    code, _, err = call(capsys, "replay", str(bad), "--environment", str(place.environment))
+    assert code == 2
+    assert "the file is no recommendation.json" in err
