@@ -25,6 +25,9 @@ from tests.desk import AS_OF, Desk, a_week
 JACKPOT = str(Path(sys.executable).parent / "jackpot")
 
 
+EVIDENCE = {"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25}
+
+
 def jackpot(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [JACKPOT, *words, "--environment", str(place.environment)],
@@ -63,7 +66,12 @@ def log_of(place: Place) -> AuditLog:
 
 
 def ask(
-    place: Place, version: str = "v2", trained_by: str = "run:7", four_eyes: bool = False, hours: float = 0
+    place: Place,
+    version: str = "v2",
+    trained_by: str = "run:7",
+    four_eyes: bool = False,
+    hours: float = 0,
+    evidence: Any = None,
 ) -> Entry:
     now = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
     return request(
@@ -71,7 +79,7 @@ def ask(
         model_name="england",
         version=version,
         model_sha256="a" * 64,
-        evidence={"gates": [{"name": "skill", "passed": True, "reason": "12% [better]"}], "gain_pct": 3.25},
+        evidence=EVIDENCE | (evidence or {}),
         trained_by=Caller(trained_by, trained_by),
         four_eyes=four_eyes,
         at=(now - dt.timedelta(hours=1)).isoformat(),
@@ -154,6 +162,21 @@ def test_four_eyes_are_not_another_name_for_oneself_in_the_file_that_is_named(pl
     refused = jackpot(place, "approve", "england", asked.subject, "--reason", "mine")
     assert refused.returncode == 2
     assert "four eyes" in refused.stderr
+    assert list(log_of(place).entries("approval_answer")) == []
+
+
+def test_a_request_that_a_new_champion_overtook_is_said_to_wait_no_more(place: Place) -> None:
+    asked = ask(place, evidence={"comparison": None})
+    named = jackpot(place, "approvals", str(place.market()))
+    assert f"jackpot approve {place.market()} {asked.subject} --environment {place.environment}" in named.stdout
+    champion = {"model_name": "england", "version": "v1", "model_sha256": "b" * 64, "outcome": "promoted"}
+    log_of(place).append("promotion", "england/turn-1", at=asked.at, by="run:1", body=champion)
+    shown = jackpot(place, "approvals", "england").stdout
+    assert "v2 was compared with no champion, and v1 is champion now" in shown
+    assert "jackpot approve" not in shown
+    for which in ((), (asked.subject,)):
+        refused = jackpot(place, "approve", "england", *which, "--reason", "good")
+        assert (refused.returncode, "waits no more" in refused.stderr) == (2, True)
     assert list(log_of(place).entries("approval_answer")) == []
 
 
