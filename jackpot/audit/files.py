@@ -18,6 +18,8 @@ from .turns import Version, standings
 MODEL: Final = ("model.json", "arrays.npz")
 """The files whose hashes make a model's."""
 VERSION: Final = (*MODEL, "card.md", "evaluation.json", "gates.json", "market.yaml", "snapshot.parquet")
+FROM_GATES: Final = ("market", "as_of", "snapshot", "market_file")
+"""The tags of a version that its gates.json says too."""
 OF_THE_RUN: Final = frozenset(
     {
         *("run_id", "environment", "started_at", "finished_at", "source_uri", "source_version"),
@@ -105,6 +107,7 @@ def _versions(entries: Iterable[Entry], store: Store) -> Iterator[tuple[Entry, s
         if len(model) == len(MODEL) and sha256(json_bytes(model)) != of_it[0].body["model_sha256"]:
             yield of_it[0], f"{store.uri(prefix)} was changed: model.json and arrays.npz are not the model recorded"
         yield from ((of_it[0], what) for what in _gated(prefix, found, of_it[0], store))
+        yield from ((of_it[0], what) for what in _tagged(prefix, found, recorded_tags(of_it), store))
         for name in sorted(key.removeprefix(f"{prefix}/") for key in store.keys(prefix)):
             if known and name not in known:
                 yield of_it[0], f"{store.uri(f'{prefix}/{name}')} is no file of the version that was to be approved"
@@ -123,6 +126,39 @@ def _gated(prefix: str, found: dict[str, bytes], entry: Entry, store: Store) -> 
     for name, field in (("snapshot.parquet", "snapshot"), ("market.yaml", "market_file")):
         if name in found and sha256(found[name]) != gates.get(field):
             yield f"{store.uri(f'{prefix}/{name}')} is not the file that gates.json beside it names"
+
+
+def _tagged(prefix: str, found: Mapping[str, bytes], recorded: str | None, store: Store) -> Iterator[str]:
+    """Check the tags that a version was registered with, by their recorded hash, or what gates.json says of it."""
+    folder, _, name = prefix.rpartition("/")
+    key = f"{folder}/tags/{name}.json"
+    if recorded is not None:
+        yield from _differs(key, recorded, store)
+    elif key in store.keys(f"{folder}/tags"):
+        tags = _json(key, store)
+        wrong = [tags] if isinstance(tags, str) else contradicted(tags, found.get("gates.json", b"{}"))
+        if wrong:
+            yield f"{store.uri(key)} was changed: {', '.join(wrong)}"
+
+
+def contradicted(tags: Mapping[str, Any], gates: bytes) -> list[str]:
+    """Return the tags of a version that are not what its gates.json, whose hash approvals name, says."""
+    try:
+        told = json.loads(gates)
+    except ValueError:
+        return []
+    known = {name: told.get(name) for name in FROM_GATES if name in told} | {"gates": sha256(gates)}
+    return sorted(name for name, said in known.items() if name in tags and tags[name] != said)
+
+
+def recorded_tags(entries: Iterable[Entry]) -> str | None:
+    """Return the hash of a version's tags as the first record that says it; None where none does."""
+    for entry in entries:
+        evidence = entry.body.get("evidence")
+        told = entry.body.get("tags") or (evidence.get("tags") if isinstance(evidence, dict) else None)
+        if isinstance(told, str):
+            return told
+    return None
 
 
 def _approved_files(entries: Iterable[Entry]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ..ports import Deployer, RegisteredModel, Registry, RegistryLostError, Targ
 from ..records import Gates
 from ..store import Store
 from .restore import Restored, restore_versions
-from .versions import GATES, file_hashes, load_version, version_prefix
+from .versions import GATES, file_hashes, load_version, tags_hash, version_prefix
 
 CLAIM_MINUTES: Final = 120
 """After so long, a promotion that neither ended nor was run again is given up by the next one."""
@@ -113,7 +113,7 @@ class Promoter:
         """Make a version champion without approval where there is none yet; return whether this one is champion."""
         stand = standings(self.log, self.model_name)
         if stand.champion is None:
-            body = {"outcome": PROMOTED, "bootstrap": True}
+            body = {"outcome": PROMOTED, "bootstrap": True, **tags_hash(self.model_name, version, self.store)}
             end(self.log, "promotion", self.model_name, stand.turn, version, body, by=self.by, at=self.at)
         self.settle()
         return standings(self.log, self.model_name).champion == version

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..audit import AuditLog, Kind
+from ..audit.files import contradicted, recorded_tags
 from ..audit.turns import Version
 from ..canonical import sha256
 from ..demand.storage import model_hash
@@ -83,7 +84,7 @@ def restore_versions(log: AuditLog, model_name: str, store: Store, registry: Reg
             whole = Version(version.version, model_hash(files))
             if not whole.sha256.startswith(version.sha256):
                 raise JackpotError(f"its files in {store.uri(version_prefix(model_name, version))} are damaged")
-            tags = _tags(model_name, whole, files, store)
+            tags = _tags(model_name, whole, files, store, log)
         except (JackpotError, ValueError) as error:
             failed[version.version] = f"{error}; put back a back-up of its files"
             continue
@@ -92,14 +93,20 @@ def restore_versions(log: AuditLog, model_name: str, store: Store, registry: Reg
     return Restored(model_name, tuple(again), failed) if lost else None
 
 
-def _tags(model_name: str, version: Version, files: Files, store: Store) -> dict[str, str]:
+def _tags(model_name: str, version: Version, files: Files, store: Store, log: AuditLog) -> dict[str, str]:
     """Return the tags that a version was registered with; of one older than their copy, what its gates say."""
+    about = (entry for entry in log.entries(*ABOUT_VERSIONS) if entry.body.get("model_name") == model_name)
+    recorded = recorded_tags(entry for entry in about if Version.of(entry.body) == version)
     key = tags_key(model_name, version)
     try:
-        return {str(tag): str(said) for tag, said in json.loads(store.read(key)).items()}
+        data = store.read(key)
+        tags = {str(tag): str(said) for tag, said in json.loads(data).items()}
     except (ValueError, AttributeError):
         raise JackpotError(f"{store.uri(key)} is damaged") from None
     except MissingObjectError:
         gates = Gates.model_validate_json(files[GATES])
         told = {name: getattr(gates, name) for name in ("market", "as_of", "snapshot", "market_file")}
         return {**told, "gates": sha256(files[GATES])}
+    if recorded not in (None, sha256(data)) or contradicted(tags, files[GATES]):
+        raise JackpotError(f"{store.uri(key)} was changed since the version was registered")
+    return tags

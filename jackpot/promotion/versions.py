@@ -43,6 +43,14 @@ def keep_version(
     return prefix
 
 
+def tags_hash(model_name: str, version: Version, store: Store) -> dict[str, str]:
+    """Return the hash of a version's tags, for a record, as `tags`; empty where none are kept."""
+    try:
+        return {"tags": sha256(store.read(tags_key(model_name, version)))}
+    except MissingObjectError:
+        return {}
+
+
 def stored_files(prefix: str, store: Store) -> Files:
     """Return the files under a version's prefix; raise MissingObjectError where one of FILES is not there."""
     found = {key.rpartition("/")[2]: store.read(key) for key in store.keys(prefix)}

@@ -15,7 +15,7 @@ from ..lineage import CodeVersion
 from ..market.schema import Governance
 from ..ports import Notice
 from ..promotion import Promoter, Version
-from ..promotion.versions import GATES, file_hashes, keep_version, load_version
+from ..promotion.versions import GATES, file_hashes, keep_version, load_version, tags_hash
 from ..records import Checks, Gates
 
 
@@ -82,7 +82,7 @@ def request_approval(version: Version, promoter: Promoter, trained_by: Caller, g
         model_name=promoter.model_name,
         version=version.version,
         model_sha256=version.sha256,
-        evidence=evidence_of(files),
+        evidence=evidence_of(files) | tags_hash(promoter.model_name, version, promoter.store),
         trained_by=trained_by,
         four_eyes=governance.four_eyes,
         at=promoter.at,

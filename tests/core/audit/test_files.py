@@ -12,7 +12,7 @@ from jackpot.audit import AuditLog, Keyring
 from jackpot.audit.files import OF_THE_RUN, VERSION, file_faults, unnamed_versions
 from jackpot.canonical import json_bytes, sha256
 from jackpot.promotion import Version
-from jackpot.promotion.versions import FILES, version_prefix
+from jackpot.promotion.versions import FILES, tags_key, version_prefix
 from jackpot.records import Metadata
 from jackpot.store import FolderStore
 
@@ -180,6 +180,25 @@ def test_what_a_cut_off_tail_leaves_behind_is_told(scene: Scene, records: int, w
         assert any(each in what for what in told), (each, told)
     faults = file_faults(scene.log, scene.store)
     assert all(fault.number == 7 - records for fault in faults)
+
+
+def test_tags_that_were_changed_are_named(scene: Scene) -> None:
+    second, third = scene.version(2), scene.version(3)
+    keys = [tags_key("england", version) for version in (second, third)]
+    gates = version_files(2)[1]["gates.json"]
+    tags = {"snapshot": sha256(SNAPSHOT), "gates": sha256(gates), "commit": "c" * 40}
+    scene.keep(keys[0], json_bytes(tags))
+    assert scene.told() == []
+    scene.keep(keys[0], json_bytes({**tags, "snapshot": "0" * 64}))
+    assert scene.told() == [f"{scene.store.uri(keys[0])} was changed: snapshot"]
+    scene.keep(keys[0], json_bytes(tags))
+    scene.keep(keys[1], json_bytes({"commit": "c"}))
+    files = {name: sha256(data) for name, data in version_files(3)[1].items()}
+    evidence = {"files": files, "tags": sha256(json_bytes({"commit": "c"}))}
+    scene.add("approval_request", "england/v3", {"model_name": "england", **third.body, "evidence": evidence})
+    assert scene.told() == []
+    scene.keep(keys[1], json_bytes({"commit": "d"}))
+    assert scene.told() == [f"{scene.store.uri(keys[1])} was changed"]
 
 
 def test_what_is_served_is_the_champion_or_being_promoted(scene: Scene) -> None:

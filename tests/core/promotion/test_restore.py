@@ -63,17 +63,26 @@ def test_a_promotion_and_a_rollback_go_on_with_a_registry_that_lost_its_versions
 
 
 def test_tags_are_those_of_the_registration(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_version(NAME, V2, {}, scene.store, {"commit": "c0ffee", "gates": "1"})
+    keep_version(NAME, V2, {}, scene.store, {"commit": "c0ffee", "as_of": "2025-12-14"})
     restored: dict[str, object] = {}
     monkeypatch.setattr(
         scene.registry, "restore", lambda _, version, sha256, files, tags: restored.update({version: tags})
     )
     lose(scene)
     scene.promoter().restore()
-    assert restored["v2"] == {"commit": "c0ffee", "gates": "1"}
+    assert restored["v2"] == {"commit": "c0ffee", "as_of": "2025-12-14"}
     first = restored["v1"]
     assert isinstance(first, dict)
     assert (first["as_of"], first["market"], len(first["gates"])) == ("2025-12-14", "england", 64)
+
+
+def test_tags_that_contradict_the_gates_are_not_registered(scene: Scene) -> None:
+    keep_version(NAME, V2, {}, scene.store, {"commit": "c0ffee", "as_of": "2020-01-01"})
+    lose(scene)
+    done = scene.promoter().restore()
+    assert done is not None
+    assert done.again == ("v1",)
+    assert "was changed since the version was registered" in done.failed["v2"]
 
 
 @pytest.mark.parametrize("damaged", [b"[]", b"\xff", b"{"])
