@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..game.rollover import least_after
 from ..market.schema import PayoutRatio
 from ..records import ConstraintState
 from .cash_floor import (
@@ -129,7 +128,7 @@ def _bounds(situation: Situation, grid: StepGrid) -> tuple[Bound, ...]:
         text = f"at least the {money(situation, situation.pool)} that the pool already holds"
         result.append(Bound("pool", text, situation.pool, 1, itself, relaxable=False))
     if bounds.minimum_progression is not None and situation.rollovers > 0:
-        least = min(float(least_after(bounds, np.array(last))), float(grid.jackpots(grid.last)))
+        least = min(situation.least_progressed, float(grid.jackpots(grid.last)))
         text = (
             f"at least {money(situation, least)}, since nobody won the last jackpot, {money(situation, last)}, and the "
             f"minimum progression is {money(situation, bounds.minimum_progression)}"

@@ -77,7 +77,7 @@ def step_grid(situation: Situation) -> StepGrid:
     bounds = situation.market.jackpot
     plain = StepGrid(bounds.start, bounds.step, 0, 0, 0)
     if bounds.cap is None:
-        least = float(least_after(bounds, np.array(situation.last_jackpot))) if situation.rollovers > 0 else 0.0
+        least = situation.least_progressed
         last = plain.at_least(max(situation.largest_announced, situation.promised or 0.0, situation.pool, least))
     else:
         last = plain.at_most(bounds.cap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -144,10 +144,6 @@ class Ahead:
         return Cells.over(low, high, count, 0.5 if self.lucky else 0.0)
 
 
-Least = Callable[[tuple[int, int], Policy | None, tuple[int, float]], Policy]
-"""Finds the policy of the least multiplier that keeps a promise over draws, before a tail, since a draw and its sum."""
-
-
 def _spread(stage: Stage) -> float:
     """Return the standard deviation of what the jackpot worth most adds."""
     best = int(stage.reward.argmax())
@@ -220,11 +216,7 @@ def look_ahead(ahead: Ahead, chance: Array, increment: Array, policy: Policy | N
     """Return what jackpots at this draw lead to; arrays of shape (outcomes, jackpots); without a policy, no value."""
     stage, t, programme = ahead.stages[ahead.now], ahead.now + 1, ahead.programme
     x, kept = _after_this_draw(ahead, increment)
-    weight = np.where(kept, chance, 0.0)
-
-    def mean(table: Array, chances: Array) -> Array:
-        return np.asarray((chances * programme.cells.read(table, x)).sum(axis=0), dtype=np.float64)
-
+    weight, mean = np.where(kept, chance, 0.0), partial(_mean, programme.cells, x)
     after = programme.attainable[t, 0]
     ones = np.ones_like(after)
     now, attainable = weight.sum(axis=0), mean(ones if stage.last else after, weight)
@@ -263,13 +255,14 @@ def along(plan: Plan, chance: Array, increment: Array, then: Sequence[Stage]) ->
         if i < end:
             kept, best = (programme.through(stage, one, tested=True) for one in (kept, best))
     x, holds = _after_this_draw(ahead, increment)
-
-    def mean(table: Array, chances: Array) -> Array:
-        return np.asarray((chances * programme.cells.read(table, x)).sum(axis=0), dtype=np.float64)
-
-    weight = np.where(holds, chance, 0.0)
+    weight, mean = np.where(holds, chance, 0.0), partial(_mean, programme.cells, x)
     reached = mean(best, weight)
     return LookAhead(weight.sum(axis=0), reached, reached, mean(kept, weight), mean(later, chance), mean(value, chance))
+
+
+def _mean(cells: Cells, x: Array, table: Array, chance: Array) -> Array:
+    """Return what is expected of a table (cells,) at the sums x after this draw, for each jackpot."""
+    return np.asarray((chance * cells.read(table, x)).sum(axis=0), dtype=np.float64)
 
 
 def _after_this_draw(ahead: Ahead, increment: Array) -> tuple[Array, Mask]:
@@ -432,6 +425,10 @@ def _window_sales(
     end = first + i + 1
     begin = first if year else 0
     return float(everything[max(end - window, begin) : end].sum())
+
+
+Least = Callable[[tuple[int, int], Policy | None, tuple[int, float]], Policy]
+"""Finds the policy of the least multiplier that keeps a promise over draws, before a tail, since a draw and its sum."""
 
 
 def make_plan(ahead: Ahead, confidence: float, *, certain: bool = False, restore: bool = True) -> Plan:

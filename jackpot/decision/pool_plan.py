@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..game.moments import draw_moments, expected_value
 from ..game.rollover import must_be_won, pool_draw
+from ..market.schema import Market
 from .draw_law import ordered_means
 from .grid import StepGrid, within_reach
 from .outlook import Ladder, settle
@@ -54,7 +55,7 @@ class PoolPlan:
             after = _worth(situation, self, t, np.array([then[t - 1]]), after)[..., 0]
         sales = situation.sample_sales(jackpots)[:, 0, :]
         win = draw_moments(market, situation.price, sales, jackpots, situation.pool).win_probability
-        held = self._held(situation, sales, jackpots)
+        held = _carried(market, sales, jackpots, situation.pool)
         won = after[0, 0]
         if situation.must_be_won:
             value = ones * won
@@ -94,19 +95,12 @@ class PoolPlan:
         middles = (self.pools[1:] + self.pools[:-1]) / 2
         return np.asarray(self.jackpots[self.action[draw, counts, np.searchsorted(middles, pool)]], dtype=np.float64)
 
-    def _held(self, situation: Situation, sales: Array, jackpots: Array) -> Array:
-        rule = situation.market.game.pool
-        if rule is None:
-            raise ValueError("a plan of a pool is one of a rollover game")
-        return pool_draw(
-            rule, sales, np.broadcast_to(jackpots, sales.shape), np.full_like(sales, situation.pool)
-        ).carried
-
 
 def make_pool_plan(situation: Situation, grid: StepGrid) -> PoolPlan:
     """Return the plan worth most over the market's horizon, and over one more as if the same draws came again.
 
-    V_t(R) = max_J E[v(S, J; R)] + E[P V_(t+1)(0) + (1 - P) V_(t+1)(pool after)], on a grid of pools, linear between.
+    V_t(R, r) = max_J E[v(S, J; R) + W V_(t+1)(0, 0) + (1 - W) V_(t+1)(H, r + 1)] for a pool R after r rollovers in a
+    row, W = P(somebody wins) and H what it holds after the draw: on a grid of pools, linear between.
     """
     market, dates = situation.market, situation.dates(situation.market.decision.horizon_draws)
     ladder = Ladder(situation, dates)
@@ -143,18 +137,23 @@ def _least_by_rollovers(situation: Situation, highest: float) -> Array:
     return np.asarray(np.minimum(start + more * np.arange(count), highest), dtype=np.float64)
 
 
+def _carried(market: Market, sales: Array, jackpots: Array, pool: Array | float) -> Array:
+    """Return what the pool holds after a draw that nobody won."""
+    if market.game.pool is None:
+        raise ValueError("a plan of a pool is one of a rollover game")
+    return pool_draw(market.game.pool, *np.broadcast_arrays(sales, jackpots, np.float64(pool))).carried
+
+
 def _worth(situation: Situation, plan: PoolPlan, draw: int, jackpots: Array, after: Array) -> Array:
     """Return what each jackpot is worth at a draw, and what it leads to, shape (rollovers, pools, jackpots)."""
     market, date = situation.market, plan.dates[draw].date()
-    price, rule = market.price_on(date), market.game.pool
-    if rule is None:
-        raise ValueError("a plan of a pool is one of a rollover game")
+    price = market.price_on(date)
     announced = np.maximum(jackpots, plan.pools[:, None])
     logs = [np.interp(np.log(announced), plan.ladder.log_rungs, np.log(one)) for one in plan.sales[draw]]
     sales = np.exp(np.stack(logs))
     pool = np.broadcast_to(plan.pools[:, None], announced.shape)
     win = draw_moments(market, price, sales, announced, pool).win_probability
-    held = pool_draw(rule, sales, announced, pool).carried
+    held = _carried(market, sales, announced, pool)
     must = must_be_won(market, date, np.arange(len(after), dtype=np.float64))
     result = np.empty((len(after), *announced.shape))
     for count, paid_out in enumerate(must):

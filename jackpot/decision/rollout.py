@@ -51,11 +51,10 @@ def roll(
     draws: int,
     rule: PayoutRatio | None = None,
     ledger: Ledger | None = None,
-    cash: float = 0.0,
 ) -> Rollout:
     """Return `draws` draws in which the first announce the jackpots of `path` and the others what the plan says.
 
-    The plan's sum x is the surplus over the window where a `rule` with its `ledger` is given, and the `cash` over its
+    The plan's sum x is the surplus over the window where a `rule` with its `ledger` is given, and the cash over its
     floor otherwise. Random numbers are shared by all paths.
     """
     market, ahead = situation.market, plan.ahead

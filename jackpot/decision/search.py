@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..game.rollover import least_after
 from .constraints import Constraints
 from .grid import Index, StepGrid
 from .programme import AS_CONFIDENT, LOST
@@ -118,9 +117,7 @@ def _first_nodes(situation: Situation, grid: StepGrid, constraints: Constraints)
     if change is not None:
         low = max(low, min(grid.at_least(situation.last_jackpot - change), grid.highest))
         high = min(high, max(grid.at_most(situation.last_jackpot + change), low))
-    if situation.market.jackpot.minimum_progression is not None and situation.rollovers > 0:
-        least = float(least_after(situation.market.jackpot, np.array(situation.last_jackpot)))
-        low = max(low, min(grid.at_least(least), grid.last))
+    low = max(low, min(grid.at_least(situation.least_progressed), grid.last))
     for end in (low, high):
         ends += [end - 1, end, end + 1]
     nodes = np.concatenate([grid.spread(0, grid.last, _COARSE), grid.spread(low, max(low, high), _COARSE), ends])

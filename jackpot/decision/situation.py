@@ -13,7 +13,7 @@ import pandas as pd
 from ..cash import Cash
 from ..demand.base import Demand
 from ..errors import InputError, Problem
-from ..game.rollover import must_be_won
+from ..game.rollover import least_after, must_be_won
 from ..history.contract import History
 from ..market.calendar import draw_dates, next_draw_date
 from ..market.schema import Market
@@ -57,6 +57,12 @@ class Situation:
     def last_jackpot(self) -> float:
         """The jackpot announced for the last draw; before the first one, the smallest."""
         return float(self.draws["jackpot"].iloc[-1]) if len(self.draws) else self.market.jackpot.start
+
+    @property
+    def least_progressed(self) -> float:
+        """The least jackpot that may follow the last one: with the minimum progression where nobody won it."""
+        bounds = self.market.jackpot
+        return float(least_after(bounds, np.array(self.last_jackpot))) if self.rollovers > 0 else bounds.start
 
     @property
     def largest_announced(self) -> float:
