@@ -330,8 +330,9 @@ def with_floor(situation: Situation, outlook: Outlook, purse: Purse, promise: Ca
 def cash_limited(situation: Situation, outlook: Outlook, ratio: RatioPlan, room: float, draws: int) -> Ahead:
     """Return the draws ahead with the cash floor as an upper limit of the sum x, where x counts prizes really paid.
 
-    What a draw adds to cash and to x together, (1 - s - F) S, holds no prizes: cash stays above its floor while
-    x <= x_now + room + sum of (1 - s - F) E[S], with the sales of the plan so far. A year's end passes its mean on.
+    What a draw adds to cash and to x together, (1 - s' - F) S less fixed costs with s' the costs' share of sales, holds
+    no prizes: cash stays above its floor while x <= x_now + room + sum of (1 - s' - F) E[S], with the sales of the plan
+    so far. A year's end passes its mean on.
     """
     ahead = ratio.plan.ahead
     played = outlook.roll(situation, float(ahead.jackpots[len(ahead.jackpots) // 2]), min(draws, len(ahead.dates)))

@@ -50,10 +50,10 @@ def draw_moments(
     """Return the moments of a draw with `sales` at a ticket `price` and an announced `jackpot`.
 
     `sales`, `jackpot` and `pool` (what the rollover pool held before the draw) broadcast; all in units of currency.
-    With N = sales / price tickets, m = N / odds expected winners and c of `winners.group_rate`, P = 1 - exp(-c m):
+    With N = sales / price tickets, m = N / odds expected winners and c of `winners.group_rate`, W = 1 - exp(-c m):
 
     - per_winner pays m J (conscious selection changes how winners bunch, not how many there are on average);
-    - shared and postcode pay P J; rollover pays P max(J, pool + its share of sales), and where the draw
+    - shared and postcode pay W J; rollover pays W max(J, pool + its share of sales), and where the draw
       `must_be_won` (or with the probability that it must) the same to the tiers below if nobody wins.
 
     Secondary prizes are N / odds * prize of a fixed class, a share of sales of a pari-mutuel one. One log-normal

@@ -534,8 +534,8 @@ class Decision(Section):
     samples: Annotated[int, Field(ge=50, le=100_000)] = Field(default=1000, description="Joint draws of demand.")
     pool: Literal["expected", "planned"] = Field(
         default="planned",
-        description="The rollover pool of draws ahead: where nothing is promised a state of the plan, so that what a "
-        "jackpot leaves to later draws counts too, or at its expectation, as it is beside a promise.",
+        description="planned: where nothing is promised, the rollover pool is a state of the plan, so that what a "
+        "jackpot leaves to later draws counts too; expected: each draw is decided by itself.",
     )
     near_optimal_share: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 20_260_101
