@@ -105,10 +105,10 @@ def _show(output: Output, found: WhatIf, money: Money) -> None:
         words = ["" if one is None else f"{one:.1%}" if name in _CHANCES else money.short(one) for one in (old, new)]
         change = found.difference.get(name)
         if name in _CHANCES:
-            rows.add_row(label, *words, "" if change is None else f"{100 * change:+.1f} points")
+            rows.add_row(label, *words, "" if change is None else _signed(round(100 * change, 1) + 0.0, _points))
         else:
             rows.add_row(label, *words, "" if change is None else _signed(change, money.short))
-    rows.add_row("status", before.status, after.status, "")
+    rows.add_row("status of the best jackpot", before.status, after.status, "")
     rows.add_row("breaks", *(", ".join(one.breaks) or "nothing" for one in (before, after)), "")
     output.results.print(f"\n[bold]{found.market}[/], draw of {found.draw_date}")
     output.results.print(rows)
@@ -130,6 +130,10 @@ def _show_sensitivities(output: Output, found: Sensitivities, money: Money) -> N
     output.say(
         f"\nTo know this draw's mean sales beforehand would be worth {money.short(found.value_of_information)} a draw."
     )
+
+
+def _points(amount: float) -> str:
+    return f"{amount:.1f} points".replace("-", "−")
 
 
 def _signed(amount: float, write: Callable[[float], str]) -> str:

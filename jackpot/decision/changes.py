@@ -86,6 +86,10 @@ def parse_changes(words: Sequence[str]) -> Changes:
 def _problems(error: ValidationError) -> Iterator[Problem]:
     for one in error.errors(include_url=False):
         name = ".".join(str(part) for part in one["loc"])
+        if one["type"] == "too_long":
+            found, most = one["ctx"]["actual_length"], one["ctx"]["max_length"]
+            yield Problem("too many values", "--set", name, found=f"{found}", allowed=f"at most {most}")
+            continue
         yield Problem(one["msg"].lower(), "--set", name, found=str(one["input"]))
 
 

@@ -56,7 +56,9 @@ def test_a_table_shows_the_change(call: Call) -> None:
         assert words in out
 
 
-@pytest.mark.parametrize("word", ["jckpot=3", "floor=2", "jackpot=", "cash=many", "level=0"])
+@pytest.mark.parametrize(
+    "word", ["jckpot=3", "floor=2", "jackpot=", "cash=many", "level=0", "jackpot=1e7" + 52 * ",1e7"]
+)
 def test_bad_words_are_refused(call: Call, word: str) -> None:
     code, out, err = call("what-if", "england", "--set", word, "--json")
     assert code == 2
