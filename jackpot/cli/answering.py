@@ -41,6 +41,14 @@ def waiting(log: AuditLog, request: str, at: str) -> str:
                 hint=f"jackpot run {log.market} asks anew where the challenger still passes its gates",
             )
         )
+    given = answer_of(log, last.subject) if last is not None else None
+    if not open_requests and given is not None:
+        raise InputError(
+            Problem(
+                f"{given.subject} has its answer, and nothing else waits",
+                found=f"{given.body['verdict']} by {given.by} at {given.at}",
+            )
+        )
     if len(open_requests) != 1:
         raise InputError(
             Problem(

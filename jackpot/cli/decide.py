@@ -21,10 +21,12 @@ def command(
 ) -> int:
     """Record the jackpot decided for MARKET's draw of DATE (YYYY-MM-DD)."""
     import datetime as dt
+    from fnmatch import fnmatchcase
 
     from ..adapters.clock import now
     from ..adapters.identity import caller
     from ..adapters.places import open_places
+    from ..approval import Rules
     from ..errors import InputError, Problem
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
@@ -36,14 +38,27 @@ def command(
         raise InputError(Problem("which draw?", field="draw date", allowed="YYYY-MM-DD"))
     loaded = load_market(market).market
     places = open_places(environment)
-    log = places.audit(loaded.market)
+    log, by = places.audit(loaded.market), caller(places.environment.approval)
+    # Where the console names nobody, there is none: whoever can write the log decides.
+    if deciders := places.environment.console.decide:
+        may = Rules.of(loaded.market, deciders, four_eyes=False).approvers
+        if not any(fnmatchcase(by.person, pattern) for pattern in may):
+            raise InputError(
+                Problem(
+                    f"this identity may not decide for {loaded.market}",
+                    field="console.decide",
+                    found=by.person,
+                    allowed=", ".join(may) or "nobody yet",
+                    hint="the environment file says who may",
+                )
+            )
     entry = decide(
         log,
         loaded,
         draw_date=day,
         jackpot=jackpot,
         reason=reason,
-        by=caller(places.environment.approval).person,
+        by=by.person,
         at=now(),
         supersede=supersede,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -41,6 +41,8 @@ class Opened:
     stand: Standings
     lost: tuple[str, ...]
     """What the audit log or the store has, and the registry has not."""
+    over: dict[str, str]
+    """By version, how the log last ended it: rejected, or rolled back."""
 
     def load(self, version: str) -> RegisteredModel:
         """Return a version with its files."""
@@ -246,7 +248,7 @@ def _open(market: str, name: str, environment: str) -> Opened:
     from ..adapters.places import open_places
     from ..errors import InputError, Problem
     from ..market.loading import load_market
-    from ..promotion import model_name_of, standings
+    from ..promotion import Version, model_name_of, standings
     from ..promotion.restore import lost_versions, model_names
 
     places, loaded = open_places(environment), load_market(market).market
@@ -257,14 +259,21 @@ def _open(market: str, name: str, environment: str) -> Opened:
     model_name = name or model_name_of(loaded.market, log)
     notes = places.registry.versions(model_name)
     lost = tuple(version.version for version in lost_versions(log, model_name, places.store, notes))
-    stand = standings(log, model_name)
-    return Opened(places, loaded.title, loaded.currency, loaded.currency_decimals, model_name, notes, stand, lost)
+    stand, over = standings(log, model_name), {}
+    for entry in log.entries("approval_answer", "rollback"):
+        if entry.body["model_name"] == model_name:
+            was = cast("dict[str, Any]", entry.body["from"]) if entry.kind == "rollback" else entry.body
+            over[Version.of(was).version] = "rolled back" if entry.kind == "rollback" else str(entry.body["verdict"])
+    over = {version: ended for version, ended in over.items() if ended != "approved"}
+    return Opened(places, loaded.title, loaded.currency, loaded.currency_decimals, model_name, notes, stand, lost, over)
 
 
 def _stands(opened: Opened, note: VersionNote) -> list[str]:
     """By the audit log, which decides; the registry's aliases follow it."""
     named = {"champion": opened.stand.champion, "previous": opened.stand.previous}
     by_log = [alias for alias, held in named.items() if held is not None and held.version == note.version]
+    if not by_log and note.version in opened.over:
+        return [opened.over[note.version]]
     return by_log + [alias for alias in note.aliases if alias not in named]
 
 

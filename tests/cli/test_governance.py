@@ -180,6 +180,22 @@ def test_a_request_that_a_new_champion_overtook_is_said_to_wait_no_more(place: P
     assert list(log_of(place).entries("approval_answer")) == []
 
 
+def test_who_lost_a_race_is_told_whose_answer_stands(place: Place) -> None:
+    ask(place)
+    assert jackpot(place, "reject", "england", "--reason", "no").returncode == 0
+    lost = jackpot(place, "approve", "england", "--reason", "good")
+    assert lost.returncode == 2
+    assert "has its answer" in lost.stderr
+    assert "rejected by local:" in lost.stderr
+
+
+def test_who_may_decide_is_the_same_at_the_command_line_as_in_the_console(place: Place) -> None:
+    place.environment.write_text(place.environment.read_text() + 'console: {decide: {"*": [dora]}}\n')
+    refused = jackpot(place, "decide", "england", "2026-12-23", "--jackpot", "20000000", "--reason", "asked")
+    assert (refused.returncode, "may not decide for england" in refused.stderr) == (2, True)
+    assert list(log_of(place).entries("decision")) == []
+
+
 def test_a_request_that_expired_is_said_to_have_where_none_waits(place: Place) -> None:
     asked = ask(place, hours=24 * 8)
     refused = jackpot(place, "approve", "england", "--reason", "late", "--json")
