@@ -37,7 +37,7 @@ class Interval(Record):
 
 
 class NearOptimal(Record):
-    """Feasible jackpots whose expected value is within `share` of the best."""
+    """Feasible jackpots worth, with the draws ahead, less than the best by at most `share` of its own draw's value."""
 
     low: float
     high: float
