@@ -137,7 +137,7 @@ class Ahead:
         above = min(max([total, *(stage.high for stage in self.stages if stage.high < np.inf)]), sum(best))
         slack = 1e-3 * max(widest, *(abs(one) for one in x))
         low, high = min(x) - below - slack, max(x) + above + slack
-        # Two cells at least to what a draw's luck is, where that is small beside what the sum may come to.
+        # A cell wider than half a draw's luck would blur it, where that is small beside what the sum may come to.
         spread = float(np.median([_spread(stage) for stage in self.stages[self.now :]]))
         wanted = min(2.0 * (high - low) / spread, _MOST_CELLS) if self.lucky and spread > 0 else 0.0
         count = int(max(_CELLS_OFTEN if often else _CELLS_SELDOM, wanted) * self.fineness)

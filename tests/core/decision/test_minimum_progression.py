@@ -77,3 +77,5 @@ def test_what_the_history_must_say_and_where_it_belongs(world):
         world.market(jackpot={"minimum_progression": 2e6})
     with pytest.raises(ValidationError, match="is more than largest_change"):
         world.market(game=GAME, jackpot={"minimum_progression": 2e6, "largest_change": 1e6})
+    with pytest.raises(ValidationError, match="in whole steps 2,000,000, is more than largest_change 1,800,000"):
+        world.market(game=GAME, jackpot={"step": 5e5, "minimum_progression": 1.7e6, "largest_change": 1.8e6})

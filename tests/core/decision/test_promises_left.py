@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import poisson
+from scipy.stats import norm, poisson
 
 from jackpot.decision.cash_floor import Outlook, cash_purse, floor_promise
+from jackpot.decision.draw_law import luck_nodes
 from jackpot.decision.payout_ratio import draw_margins
 from jackpot.decision.plan import Ahead, Plan, look_ahead
 from jackpot.decision.programme import Stage
@@ -136,3 +137,15 @@ def test_a_plan_is_as_fine_as_what_can_be_lost_and_won_back():
     ahead = Ahead(np.array([1.0, 1e4]), pd.DatetimeIndex([]), NODES, (), stages, 0, 8.5, 8.5)
     look = look_ahead(ahead, stages[0].chance, stages[0].increment)
     assert look.attainable[0] == pytest.approx(float(poisson(5.0).cdf(8)), abs=0.01)
+
+
+def test_a_plan_is_as_fine_as_a_draw_s_luck_where_much_leaves_the_window():
+    """Eight draws of normal luck, beside 200 that leaves and comes back: P(the sum of them is -4 or more)."""
+    nodes, chances = np.array(luck_nodes(25)).T[:, :, None]
+    stages = tuple(
+        Stage(nodes, chances, np.zeros(1), low=0.0 if i == 7 else -np.inf, drop=200.0 * (-1) ** i, last=i == 7)
+        for i in range(8)
+    )
+    ahead = Ahead(np.array([1.0]), pd.DatetimeIndex([]), NODES, (), stages, 0, 4.0, 4.0)
+    look = look_ahead(ahead, chances, nodes)
+    assert look.attainable[0] == pytest.approx(float(norm.cdf(4.0 / math.sqrt(8))), abs=0.01)
