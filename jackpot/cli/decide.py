@@ -58,7 +58,7 @@ def command(
         draw_date=day,
         jackpot=jackpot,
         reason=reason,
-        by=by.person,
+        by=by,
         at=now(),
         supersede=supersede,
     )

@@ -7,6 +7,7 @@ import math
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ..approval import Caller, two_people
 from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
 from ..market.calendar import next_draw_date
@@ -24,7 +25,7 @@ def decide(
     draw_date: dt.date,
     jackpot: float,
     reason: str,
-    by: str,
+    by: Caller,
     at: str,
     supersede: bool = False,
 ) -> Entry:
@@ -34,7 +35,8 @@ def decide(
     recommendation. Raises InputError where the day has no draw, the jackpot cannot be announced or the reason is
     missing, and JackpotError where another decision is in force and `supersede` is not asked for.
 
-    Where the market asks for four eyes, a decision waits until another person records the same: that confirms it.
+    Where the market asks for four eyes, a decision waits until another person, by another identity, records the same:
+    that confirms it.
     """
     day = draw_date.isoformat()
     recommended = recommended_for(log, day)
@@ -54,9 +56,15 @@ def decide(
     while True:
         earlier = [entry for entry in log.entries("decision") if entry.body["draw_date"] == day]
         if earlier and earlier[-1].body["jackpot"] == jackpot:
-            if by != earlier[-1].by and waits_for_second(log, market, earlier[-1]):
-                confirmed = {"draw_date": day, "jackpot": jackpot, "decision": earlier[-1].number}
-                log.append("decision_confirmation", earlier[-1].subject, at=at, by=by, body=confirmed, once=True)
+            first = Caller(earlier[-1].by, str(earlier[-1].body.get("identity", "")))
+            if two_people(by, first) and waits_for_second(log, market, earlier[-1]):
+                confirmed = {
+                    "draw_date": day,
+                    "jackpot": jackpot,
+                    "decision": earlier[-1].number,
+                    "identity": by.identity,
+                }
+                log.append("decision_confirmation", earlier[-1].subject, at=at, by=by.person, body=confirmed, once=True)
             return earlier[-1]
         if earlier and not supersede:
             raise JackpotError(
@@ -67,6 +75,7 @@ def decide(
             "draw_date": day,
             "jackpot": jackpot,
             "reason": reason.strip(),
+            "identity": by.identity,
             "recommended": figure,
             "recommendation": recommended.subject.rpartition("/")[2] if recommended is not None else None,
             "override": recommended is not None and figure != jackpot,
@@ -74,7 +83,7 @@ def decide(
         }
         # The subject counts the decisions: of two that supersede the same one, one wins and the other looks anew.
         subject = f"{day}/{len(earlier) + 1}"
-        entry, new = log.append("decision", subject, at=at, by=by, body=body, once=True)
+        entry, new = log.append("decision", subject, at=at, by=by.person, body=body, once=True)
         if new:
             return entry
 

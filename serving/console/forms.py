@@ -41,7 +41,7 @@ class Forms:
             words = "A decision needs a draw's date and a jackpot in figures, such as 20,000,000."
             raise HTTPException(422, words) from None
         reason = " ".join([form["reason"].strip(), *_question(form["question"])]).strip()
-        person, at = person_of(request), site.desk.now().isoformat(timespec="seconds")
+        person, at = caller_of(request), site.desk.now().isoformat(timespec="seconds")
 
         def record(log: AuditLog) -> None:
             earlier = decision_for(log, day.isoformat())

@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from jackpot.approval import Caller
 from jackpot.audit import AuditLog, Entry, Keyring
 from jackpot.errors import InputError, JackpotError
 from jackpot.evaluation.backtest import Backtest
 from jackpot.market.loading import load_market
-from jackpot.outcomes import decide, decision_for, in_words, outcomes
+from jackpot.outcomes import decide, decision_for, in_words, outcomes, waits_for_second
 from jackpot.store import FolderStore
 from tests.desk import AS_OF, ROOT, Desk
 
@@ -28,8 +29,22 @@ def open_log(folder: Path) -> AuditLog:
 
 
 def say(log: AuditLog, jackpot: float, **changes: Any) -> Entry:
-    fields = {"draw_date": DRAW, "reason": "as the board wished", "by": "alice", "at": AT}
-    return decide(log, MARKET, jackpot=jackpot, **{**fields, **changes})
+    fields = {"draw_date": DRAW, "reason": "as the board wished", "by": "alice", "at": AT} | changes
+    by, market = fields.pop("by"), fields.pop("market", MARKET)
+    return decide(log, market, jackpot=jackpot, by=by if isinstance(by, Caller) else Caller(by), **fields)
+
+
+def test_a_second_name_of_the_same_identity_confirms_nothing(tmp_path: Path) -> None:
+    """Who is called bob stands in a file; by which identity he came does not."""
+    log = open_log(tmp_path)
+    market = MARKET.model_copy(update={"governance": MARKET.governance.model_copy(update={"four_eyes": True})})
+    first = say(log, 2e7, market=market, by=Caller("alice", "local:ann"))
+    for by in (Caller("alice", "local:ann"), Caller("bob", "local:ann"), Caller("alice", "local:zoe")):
+        assert say(log, 2e7, market=market, by=by) == first
+        assert waits_for_second(log, market, first)
+    say(log, 2e7, market=market, by=Caller("bob", "local:bob"))
+    assert not waits_for_second(log, market, first)
+    assert log.find("decision_confirmation", first.subject).body["identity"] == "local:bob"
 
 
 def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Path) -> None:
