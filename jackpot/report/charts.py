@@ -100,7 +100,7 @@ def value_curve(curve: pd.DataFrame, record: Recommendation, money: Money) -> Ch
         legend = [("line", "expected value"), ("band", "90% band")]
         if record.near_optimal is not None:
             ax.axvspan(record.near_optimal.low, record.near_optimal.high, color=Ink.GOOD, alpha=0.2, lw=0)
-            legend.append(("near", f"within {percent(record.near_optimal.share)} of the best"))
+            legend.append(("near", f"costs at most {percent(record.near_optimal.share)}, with the draws ahead"))
         if not feasible.all():
             for low, high in _spans(jackpots, ~feasible):
                 ax.axvspan(low, high, facecolor="none", edgecolor=Ink.POINT, hatch="//", lw=0)

@@ -137,10 +137,11 @@ def _sentences(record: Recommendation, market: Market, money: Money) -> tuple[st
         if record.near_optimal is not None:
             near = record.near_optimal
             says.append(
-                f"Any jackpot from {money.exact(near.low)} to {money.exact(near.high)} is within {percent(near.share)} "
-                "of the best value."
+                f"Any jackpot from {money.exact(near.low)} to {money.exact(near.high)} costs at most "
+                f"{percent(near.share)} of that, the draws ahead counted."
                 if near.low < near.high
-                else f"No other jackpot on the grid is within {percent(near.share)} of the best value."
+                else f"Any other jackpot on the grid costs more than {percent(near.share)} of that, "
+                "the draws ahead counted."
             )
         if record.win_probability is not None:
             says.append(
@@ -352,8 +353,8 @@ def _cash(inputs: ReportInputs, money: Money) -> CashSummary | None:
             ),
             Figure(f"Median after {len(cash.fan)} draws", money.short(end), end, note),
         ),
-        sentence=f"Cash stays above {money.exact(cash.floor)} over all {len(cash.fan)} draws with probability "
-        f"{percent(cash.probability_kept)}; {percent(cash.confidence)} is asked for.",
+        sentence=f"Cash stays at or above {money.exact(cash.floor)} after each draw left in the named period with "
+        f"probability {percent(cash.probability_kept)}; {percent(cash.confidence)} is asked for.",
     )
 
 
