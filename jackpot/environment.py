@@ -72,6 +72,26 @@ class Sns(Section):
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 10
 
 
+class Traffic(Section):
+    """What the model servers' own metrics must show of real traffic before a canary gets more of it."""
+
+    prometheus: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] = Field(
+        description="Address of the Prometheus that has the model servers' metrics."
+    )
+    seconds: Annotated[int, Field(ge=30, le=600)] = Field(
+        default=60, description="How long traffic is watched at each step, once the probes have ended."
+    )
+    requests: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="Requests to the canary in that time; with fewer the probes alone decide."
+    )
+    errors_pct: Annotated[float, Field(gt=0, lt=100)] = Field(
+        default=1.0, description="Largest share of its answers with a status of 5xx, in percent."
+    )
+    p99_ms: Annotated[float, Field(gt=0, le=2500)] = Field(
+        default=250.0, description="Largest 99% quantile of its latency, milliseconds."
+    )
+
+
 class Deployment(Section):
     """Where a promoted model is served."""
 
@@ -90,6 +110,9 @@ class Deployment(Section):
     )
     ready_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=600.0, description="Longest wait for a version to be ready."
+    )
+    traffic: Traffic | None = Field(
+        default=None, description="Real traffic's say in a canary's analysis; none: the probes alone decide."
     )
 
 

@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from ..environment import Deployment
+from ..audit.turns import Version
+from ..canonical import json_bytes
+from ..environment import Deployment, Traffic
 from ..errors import JackpotError
 from ..ports import Files, Target
 from ..promotion.analysis import PROBES, STEPS, Answer, faults
+from ..promotion.traffic import traffic_faults
 from ..promotion.verify import verify
-from ..promotion.versions import stored_files
+from ..promotion.versions import roll_out_key, stored_files
 from ..store import Store
+from .prometheus import Prometheus
 
 FIELD_MANAGER: Final = "jackpot-optimiser"
 GROUP, VERSION, PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
@@ -80,7 +84,10 @@ class Predictor:
 
 
 class KServeDeployer:
-    """Applies InferenceServices; `wait` and `clock` are those of the machine, `probes` the requests of each step."""
+    """Applies InferenceServices; `wait` and `clock` are those of the machine, `probes` the requests of each step.
+
+    `say` is told, step by step, what the analysis found.
+    """
 
     def __init__(
         self,
@@ -90,6 +97,7 @@ class KServeDeployer:
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         probes: int = PROBES,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -97,6 +105,7 @@ class KServeDeployer:
         self._wait = wait
         self._clock = clock
         self._probes = probes
+        self._say = say
 
     def served(self, service: str) -> str | None:
         """Return the hash of the model that has all of a service's traffic; None while a canary has a share of it."""
@@ -108,21 +117,23 @@ class KServeDeployer:
     def roll_out(self, service: str, target: Target) -> None:
         """Give a service's traffic to a version: 0, 10, 50, then 100%, analysed at each step.
 
-        The first version of a service gets all at once. Raises JackpotError at the first step that fails.
+        The first version of a service gets all at once. What each step's analysis found is kept in the store. Raises
+        JackpotError at the first step that fails.
         """
         verify(stored_files(target.prefix, self._store), target.sha256)
         new, live = self._predictor(target), self._get(service)
         stable = Predictor.read(live["spec"]["predictor"]) if live else None
-        if stable is not None and stable.sha256 != new.sha256:
+        found: list[dict[str, Any]] | None = None if stable and stable.sha256 == new.sha256 else []
+        if stable is not None and found is not None:
             self._dry_run(service, stable, new)
             for percent in STEPS:
                 self._apply(service, stable, (new, percent))
                 self._until_ready(service, new, percent)
                 if percent:
-                    self._analyse(service, target, percent)
+                    self._analyse(service, target, percent, found)
         self.serve(service, target)
         self._until_ready(service, new, None)
-        self._analyse(service, target, 100)
+        self._analyse(service, target, 100, found)
 
     def serve(self, service: str, target: Target) -> None:
         """Give all of a service's traffic to a version at once."""
@@ -199,13 +210,41 @@ class KServeDeployer:
                 )
             self._wait(POLL_SECONDS)
 
-    def _analyse(self, service: str, target: Target, percent: int) -> None:
+    def _analyse(self, service: str, target: Target, percent: int, found: list[dict[str, Any]] | None) -> None:
+        """Probe the service, then, between steps, watch its real traffic; add what was found to the roll-out's record.
+
+        In that order: what fails the probes is stopped at once, and no probe counts as traffic. A candidate has none. A
+        roll-out that is only repeated (`found` is None) leaves the record as it is.
+        """
         url, host = self.address(service)
         expected = _expected(target.files, self._store)
         answers = [self._probe(url, host, service, *question) for question in _spread(expected, self._probes)]
         wrong = faults(answers, target.sha256, percent)
+        step: dict[str, Any] = {"percent": percent, "probes": wrong or "nothing against it"}
+        limits = self._settings.traffic
+        if not wrong and limits is not None and percent < 100 and service == target.market:
+            step["real_traffic"], wrong = self._watch(limits, service, target.version)
+        self._say(f"{service}, {target.version}: {json.dumps(step)}")
+        if found is not None:
+            found.append(step)
+            version = Version(target.version, target.sha256)
+            record = {"schema_version": "1", "service": service, "model_name": target.model_name, **version.body}
+            self._store.replace(roll_out_key(service, version), json_bytes({**record, "steps": found}))
         if wrong:
             raise JackpotError(f"{target.version} was stopped at {percent}% of the traffic: {'; '.join(wrong)}")
+
+    def _watch(self, limits: Traffic, service: str, version: str) -> tuple[str, list[str]]:
+        """Return what real traffic was like for a while, in words, and what in it speaks against a version.
+
+        Monitoring that is away or tells nonsense speaks against none, and the words say so.
+        """
+        self._wait(limits.seconds)
+        try:
+            counted = Prometheus(limits.prometheus).counted(self._settings.namespace, service, version, limits.seconds)
+        except JackpotError as error:
+            return f"not known, the probes alone decided: {error}", []
+        few = f"; fewer than {limits.requests}, the probes alone decided" if counted.requests < limits.requests else ""
+        return f"{counted}, in {limits.seconds} s{few}", traffic_faults(counted, limits)
 
     def address(self, service: str) -> tuple[str, str]:
         """Return where to ask a service and which host to name; the gateway alone divides traffic.

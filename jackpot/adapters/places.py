@@ -95,7 +95,7 @@ class Places:
         if settings.kind == "kserve":
             from .deploy_kserve import KServeDeployer
 
-            return KServeDeployer(settings, self.store)
+            return KServeDeployer(settings, self.store, say=_say)
         from ..promotion.local import RecordDeployer
 
         return RecordDeployer(self.store)
@@ -104,11 +104,8 @@ class Places:
         """Return what promotes the versions of a model name, as somebody, at a time."""
         from ..promotion import Promoter
 
-        def say(text: str) -> None:
-            print(text, file=sys.stderr)
-
         log, settings = self.audit(market), self.environment.approval
-        return Promoter(market, model_name, log, self.registry, self.store, self.deployer, settings, by, at, say)
+        return Promoter(market, model_name, log, self.registry, self.store, self.deployer, settings, by, at, _say)
 
     def audit(self, market: str) -> AuditLog:
         """Return a market's audit log; raise InputError where the key that signs it is missing."""
@@ -190,6 +187,10 @@ class Places:
             bucket, _, prefix = uri.removeprefix("s3://").partition("/")
             return S3Store(bucket, prefix)
         return FolderStore(self.root / uri, mode)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def open_places(environment: str) -> Places:

@@ -31,6 +31,11 @@ def tags_key(model_name: str, version: Version) -> str:
     return f"models/{model_name}/tags/{version.version}-{version.sha256[:HASH_DIGITS]}.json"
 
 
+def roll_out_key(service: str, version: Version) -> str:
+    """Return the key of what the analysis of a version's last roll-out found, step by step."""
+    return f"rollouts/{service}/{version.version}-{version.sha256[:HASH_DIGITS]}.json"
+
+
 def keep_version(
     model_name: str, version: Version, files: Files, store: Store, tags: Mapping[str, str] | None = None
 ) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jackpot.adapters.deploy_kserve import FIELD_MANAGER, KServeDeployer
-from jackpot.environment import Deployment
+from jackpot.adapters.prometheus import Prometheus
+from jackpot.environment import Deployment, Traffic
 from jackpot.errors import JackpotError
 from jackpot.ports import Target
 from jackpot.promotion import Version
@@ -19,6 +23,7 @@ from jackpot.promotion.verify import forecast_curve
 from jackpot.promotion.versions import keep_version
 from jackpot.store import FolderStore
 from tests.adapters.kserve_cluster import Behaviour, Cluster, leaves, serve
+from tests.adapters.prometheus_server import PrometheusServer, prometheus_server, traffic, vector
 from tests.core.promotion.conftest import NAME, Scene
 
 
@@ -35,6 +40,8 @@ class Stage:
     deployer: KServeDeployer
     old: Target
     new: Target
+    waited: list[float]
+    said: list[str]
 
 
 @pytest.fixture
@@ -51,17 +58,20 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         cluster.models[version.sha256] = Behaviour(forecast_curve(files)[1])
     server = serve(cluster)
     ticks = itertools.count()
+    waited: list[float] = []
+    said: list[str] = []
     deployer = KServeDeployer(
         Deployment(kind="kserve", ready_seconds=5),
         store,
         client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{server.server_address[1]}")),
-        wait=lambda seconds: None,
+        wait=waited.append,
         clock=lambda: float(next(ticks)),
         probes=150,
+        say=said.append,
     )
     deployer.roll_out("england", targets[0])
     try:
-        yield Stage(cluster, deployer, targets[0], targets[1])
+        yield Stage(cluster, deployer, targets[0], targets[1], waited, said)
     finally:
         server.shutdown()
         server.server_close()
@@ -146,6 +156,102 @@ def test_a_promotion_that_is_stopped_gives_the_traffic_back(stage: Stage, tmp_pa
     stage.cluster.models[second.sha256].error_share = 0.0
     assert replace(promoter, at=scene.promoter(2).at).promote("v2") == Version("v2", second.sha256)
     assert stage.deployer.served("england") == second.sha256
+
+
+@pytest.fixture
+def watched(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrometheusServer]:
+    monkeypatch.setattr("jackpot.adapters.deploy_kserve.Prometheus", partial(Prometheus, seconds=1.0))
+    with prometheus_server() as (url, server):
+        stage.deployer._settings = Deployment(kind="kserve", ready_seconds=5, traffic=Traffic(prometheus=url))
+        yield server
+
+
+def recorded(stage: Stage, service: str = "england") -> list[dict[str, Any]]:
+    """Return the steps of a roll-out as the store has them, and see that the log was told the same."""
+    told = json.loads(stage.deployer._store.read(f"rollouts/{service}/v2-{stage.new.sha256[:16]}.json"))
+    assert (told["service"], told["version"], told["model_sha256"]) == (service, "v2", stage.new.sha256)
+    said = [line.partition(": ")[2] for line in stage.said if line.startswith(f"{service}, v2")]
+    steps: list[dict[str, Any]] = told["steps"]
+    assert [json.loads(line) for line in said] == steps
+    return steps
+
+
+def test_real_traffic_that_is_well_lets_a_canary_go_on(stage: Stage, watched: PrometheusServer) -> None:
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.cluster.shares == [(100,), (0,), (10,), (50,), (100,)]
+    assert stage.waited == [60, 60], "at 10 and at 50%"
+    assert {query.count('model="england", version="v2"') for query in watched.queries} == {2}
+    steps = recorded(stage)
+    assert [step["percent"] for step in steps] == [10, 50, 100]
+    words = "1000 requests, of which 0 failed; 99% took up to 5 ms, in 60 s"
+    assert [step.get("real_traffic") for step in steps] == [words, words, None]
+    stage.deployer.roll_out("england", stage.new)
+    assert len(watched.queries) == 2
+    stage.said.pop()
+    assert recorded(stage) == steps, "a repeated roll-out has nothing to add"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (traffic(400, errors=40), "40 of 400 requests of real traffic failed, over 1%"),
+        (traffic(400, slow=40), "99% of the answers to real traffic took up to 950 ms, over 250 ms"),
+    ],
+)
+def test_real_traffic_that_fails_stops_a_canary_that_the_probes_would_pass(
+    stage: Stage, watched: PrometheusServer, answer: dict[str, Any], why: str
+) -> None:
+    watched.answer = answer
+    with pytest.raises(JackpotError, match=f"v2 was stopped at 10% of the traffic: {why}"):
+        stage.deployer.roll_out("england", stage.new)
+    assert max(share for shares in stage.cluster.shares[1:] for share in shares) == 10
+    (step,) = recorded(stage)
+    assert step["probes"] == "nothing against it"
+    stage.deployer.serve("england", stage.old)
+    assert stage.deployer.served("england") == stage.old.sha256
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        ({"answer": traffic(99, errors=99, slow=99)}, "99 requests, of which 99 failed.* fewer than 100, the probes"),
+        ({"answer": traffic(0)}, "no requests, in 60 s; fewer than 100, the probes alone decided"),
+        ({"answer": vector()}, "not known, the probes alone decided: .* has no metrics of the servers of england v2"),
+        ({"answer": "<html>", "status": 502}, "not known, the probes alone decided: .* answered 502 and no vector"),
+        ({"answer": {"status": "error", "error": "overloaded"}, "status": 503}, "not known.* refused: 503 overloaded"),
+        ({"wait_seconds": 30.0}, "not known, the probes alone decided: .* did not answer in 1 s"),
+        (None, "not known, the probes alone decided: Prometheus at http://127.0.0.1:9 cannot be reached"),
+    ],
+)
+def test_without_figures_the_probes_decide_and_the_record_says_so(
+    stage: Stage, watched: PrometheusServer, spoilt: dict[str, Any] | None, says: str
+) -> None:
+    for name, value in (spoilt or {}).items():
+        setattr(watched, name, value)
+    if spoilt is None:
+        limits = Traffic(prometheus="http://127.0.0.1:9")
+        stage.deployer._settings = stage.deployer._settings.model_copy(update={"traffic": limits})
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.deployer.served("england") == stage.new.sha256
+    first, second, _ = recorded(stage)
+    assert re.match(says, first["real_traffic"])
+    assert re.match(says, second["real_traffic"])
+
+
+def test_probes_that_fail_are_not_followed_by_a_minute_of_real_traffic(stage: Stage, watched: PrometheusServer) -> None:
+    stage.cluster.models[stage.new.sha256].error_share = 1.0
+    with pytest.raises(JackpotError, match="was stopped at 10%"):
+        stage.deployer.roll_out("england", stage.new)
+    assert (watched.queries, stage.waited) == ([], [])
+    (step,) = recorded(stage)
+    assert "requests failed" in step["probes"][0]
+
+
+def test_a_candidate_has_no_traffic_to_watch(stage: Stage, watched: PrometheusServer) -> None:
+    stage.deployer.roll_out("england-candidate", stage.old)
+    stage.deployer.roll_out("england-candidate", stage.new)
+    assert (watched.queries, stage.waited) == ([], [])
+    assert [step["percent"] for step in recorded(stage, "england-candidate")] == [10, 50, 100]
 
 
 def test_a_humans_edit_is_reported_and_left_alone(stage: Stage) -> None:

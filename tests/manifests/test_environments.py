@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,35 @@ def test_canaries_are_asked_through_the_gateway_that_kserve_uses(environment: En
     assert hashlib.sha256(b"default/eg").hexdigest()[:8] == "e41e7b31"  # as its documentation shows
     service = f"envoy-{gateway.replace('/', '-')}-{hashlib.sha256(gateway.encode()).hexdigest()[:8]}"
     assert environment.deployment.gateway == f"http://{service}.{gateway.split('/')[0]}.svc"
+
+
+def test_real_traffic_is_asked_of_the_prometheus_that_is_installed(
+    environment: Environment, rendered: list[Object]
+) -> None:
+    """The chart names its Service by release and chart, cut to 26 characters; the pods' port is the Service's."""
+    page = (ROOT / "docs" / "eks.md").read_text()
+    ((release, chart, namespace),) = re.findall(
+        r"helm upgrade --install (\S+) (kube-prometheus-stack) [^\n]*\\\n[^\n]*--namespace (\S+)", page
+    )
+    service = f"{f'{release}-{chart}'[:26].rstrip('-')}-prometheus"
+    assert environment.deployment.traffic is not None
+    assert environment.deployment.traffic.prometheus == f"http://{service}.{namespace}.svc:9090"
+    (edge,) = called(rendered, "NetworkPolicy")["kubeflow", "runs-prometheus"]["spec"]["egress"]
+    (peer,) = edge["to"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
+    assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
+    assert edge["ports"] == [{"port": 9090, "protocol": "TCP"}]
+
+
+def test_real_traffic_is_watched_where_the_model_servers_are_measured(
+    environment: Environment, rendered: list[Object]
+) -> None:
+    """Twice a scrape at the least, in the namespace whose PodMonitor gives the labels `namespace` and `pod`."""
+    monitor = called(rendered, "PodMonitor")[environment.deployment.namespace, "predictors"]["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert environment.deployment.traffic is not None
+    assert environment.deployment.traffic.seconds >= 2 * int(endpoint["interval"].removesuffix("s"))
+    assert not {"honorLabels", "metricRelabelings", "relabelings"} & endpoint.keys()
 
 
 def test_every_pipeline_runs_as_an_account_that_exists(environment: Environment, rendered: list[Object]) -> None:
