@@ -307,10 +307,14 @@ def ratio_ahead(
     history = ledger.surplus(rule)
     first = len(history) - time.past
     window, year = rule.window_draws, rule.tested == "year_end"
-    stages = []
+    stages, known_increments = [], {}
     for i in range(len(time.tested)):
         law = laws[max(i - time.past, 0)]
-        increment = surplus(rule, law.counted(rule.contribution), law.sales) * float(time.counted[i])
+        # One law may stand for several draws, which then have one kernel too.
+        alike = id(law), bool(time.counted[i])
+        if alike not in known_increments:
+            known_increments[alike] = surplus(rule, law.counted(rule.contribution), law.sales) * float(alike[1])
+        increment = known_increments[alike]
         leaves, drop, decay = first + i - window, 0.0, 1.0
         if not year and 0 <= leaves < len(history):
             drop = float(history[leaves])

@@ -156,7 +156,11 @@ class Programme:
         """Solve for the most confident policy."""
         rows = max(np.size(stage.drop) for stage in self.stages)
         shape = (len(self.stages) + 1, rows, self.cells.count)
-        self._kernels = [_kernel(stage, self.cells) for stage in self.stages]
+        kernels: dict[tuple[int, int], _Kernel] = {}
+        for stage in self.stages:
+            alike = id(stage.increment), id(stage.chance)
+            kernels[alike] = kernels.get(alike) or _kernel(stage, self.cells)
+        self._kernels = [kernels[id(stage.increment), id(stage.chance)] for stage in self.stages]
         self._known: dict[int, Array] = {}
         self.attainable = np.ones(shape)
         self.restoring = np.zeros((len(self.stages), rows, self.cells.count), dtype=np.int16)
@@ -314,10 +318,11 @@ def _after(stage: Stage, cells: Cells, table: Array, *, clip: bool = True) -> Ar
         if clip:
             at = np.clip(at, stage.low, stage.high)
     cell, weight = cells.place(at)
-    shape = np.broadcast_shapes(table.shape, at.shape)
-    table = np.broadcast_to(table, (shape[0], table.shape[1]))
-    cell, weight = np.broadcast_to(cell, shape), np.broadcast_to(weight, shape)
-    low, high = np.take_along_axis(table, cell, axis=1), np.take_along_axis(table, cell + 1, axis=1)
+    if len(cell) == 1:
+        low, high = np.take(table, cell[0], axis=1), np.take(table, cell[0] + 1, axis=1)
+    else:
+        table = np.broadcast_to(table, (len(cell), table.shape[1]))
+        low, high = np.take_along_axis(table, cell, axis=1), np.take_along_axis(table, cell + 1, axis=1)
     return np.asarray(low * (1.0 - weight) + high * weight, dtype=np.float64)
 
 
