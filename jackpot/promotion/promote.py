@@ -7,6 +7,7 @@ the promotion decides; traffic and aliases are derived from it by `settle`, whic
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -187,6 +188,11 @@ class Promoter:
             for version in (champion, stand.previous)
             if version and version.version in notes and notes[version.version].sha256 != version.sha256
         }
+        for kept in (champion, stand.previous):
+            if kept is not None and kept.version in notes and kept.version not in strange:
+                # What the store has lost comes back; what neither has is told where it is needed.
+                with suppress(JackpotError):
+                    self._load(kept)
         aliases = {
             alias: None if version in strange else version for alias, version in _aliases(stand, champion).items()
         }

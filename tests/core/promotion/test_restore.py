@@ -39,6 +39,18 @@ def test_a_registry_that_lost_its_versions_is_filled_again_and_has_its_aliases(s
     assert len(said) == 1
 
 
+def test_what_the_store_has_lost_of_a_champion_and_the_one_before_it_comes_back(scene: Scene) -> None:
+    scene.promoter().promote("v2")
+    for version in (V1, V2):
+        shutil.rmtree(scene.root / "store" / version_prefix(NAME, version))
+    said: list[str] = []
+    heard(scene.promoter(2), said).settle()
+    assert [line.endswith("put right from the registry") for line in said] == [True, True]
+    scene.check(V2, V1)
+    heard(scene.promoter(3), said).settle()
+    assert len(said) == 2
+
+
 @pytest.mark.parametrize(("version", "left"), [("v1", {"champion": "v2"}), ("v2", {"previous": "v1"})])
 def test_no_alias_is_given_to_another_model_under_the_number_of_one_that_was_approved(
     scene: Scene, version: str, left: dict[str, str]
