@@ -19,6 +19,7 @@ def fleet(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[st
     return int(stop.value.code or 0), {run["market"]: run for run in found["runs"]}, Path(found["page"])
 
 
+@pytest.mark.integration
 def test_a_market_that_fails_harms_no_other(capsys: pytest.CaptureFixture[str], place: Place) -> None:
     broken = place.market(changes={"history:\n": "history:\n  uri: nowhere.csv\n"}, rename="broken")
     out = place.root / "fleet"

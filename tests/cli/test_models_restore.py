@@ -16,6 +16,7 @@ from tests.core.promotion.conftest import NAME, Scene, at
 pytestmark = pytest.mark.xdist_group("mlflow")
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 def test_a_registry_whose_database_is_gone_is_noticed_and_filled_again(place: Place) -> None:
     scene, places = Scene(place.root), open_places(str(place.environment))

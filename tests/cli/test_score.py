@@ -155,6 +155,7 @@ def test_workers_end_with_the_command(tmp_path: Path, by: signal.Signals, code: 
     assert not any(tmp_path.glob("out/*/manifest.json"))
 
 
+@pytest.mark.integration
 def test_a_job_killed_three_times_gives_the_one_correct_result(tmp_path: Path) -> None:
     crash.check(tmp_path, kills=3, seed=5)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -100,6 +102,7 @@ def shows_cash(data: bytes) -> bool:
     return any(figure in data for figure in (b"73519246", b"73,519,246", b"73.5 million", b"73.5\xc2\xa0million"))
 
 
+@pytest.mark.integration
 def test_a_champion_is_never_of_another_kind_of_data_nor_of_a_later_day(place: Place) -> None:
     """A model of synthetic draws decides no real draw, and none that has seen later draws decides an earlier one."""
     history = place.root / "real.csv"
