@@ -2,6 +2,8 @@
 
 Sales at another jackpot than the announced one are what was sold, times the ratio of the forecasts at the two: luck of
 the day and level are those that were, the response to the jackpot is the model's, from the draws before that day.
+
+The mathematics: docs/decision.md, "Policies compared".
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The plans that a decision follows, and the operator's cash, or the prize reserve, under them.
 
 Figures of cash leave this module in a CashOutlook alone.
+
+The mathematics: docs/decision.md, "Cash".
 """
 
 from __future__ import annotations

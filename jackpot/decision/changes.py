@@ -1,4 +1,7 @@
-"""What a question may change about a situation, and the situation so changed."""
+"""What a question may change about a situation, and the situation so changed.
+
+The mathematics: docs/decision.md, "What if".
+"""
 
 from __future__ import annotations
 

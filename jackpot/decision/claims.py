@@ -1,4 +1,7 @@
-"""Prizes that are claimed late, or never: when what a draw's winners are owed leaves the cash."""
+"""Prizes that are claimed late, or never: when what a draw's winners are owed leaves the cash.
+
+The mathematics: docs/decision.md, "Claims".
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A shard's runs depend on its number and the seed alone, so that the figures do not depend on how many processes shared
 the work.
+
+The mathematics: docs/decision.md, "Policies compared".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""All that a jackpot has to keep: bounds, which are certain, and promises, which are kept with a probability."""
+"""All that a jackpot has to keep: bounds, which are certain, and promises, which are kept with a probability.
+
+The mathematics: docs/decision.md, "Bounds".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The law of one draw ahead: a few weighted outcomes of sales, winners and prizes for each candidate jackpot."""
+"""The law of one draw ahead: a few weighted outcomes of sales, winners and prizes for each candidate jackpot.
+
+The mathematics: docs/decision.md, "The law of a draw".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a plan means: attainable confidence and its cost, the path ahead, what a little more room is worth."""
+"""What a plan means: attainable confidence and its cost, the path ahead, what a little more room is worth.
+
+The mathematics: docs/decision.md, "What binds".
+"""
 
 from __future__ import annotations
 

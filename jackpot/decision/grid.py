@@ -1,4 +1,7 @@
-"""The jackpots that may be announced: start + i * step."""
+"""The jackpots that may be announced: start + i * step.
+
+The mathematics: docs/decision.md, "Candidates".
+"""
 
 from __future__ import annotations
 

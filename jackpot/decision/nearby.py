@@ -1,4 +1,7 @@
-"""The plan of circumstances that differ a little from those of a plan at hand."""
+"""The plan of circumstances that differ a little from those of a plan at hand.
+
+The mathematics: docs/decision.md, "What it hangs on".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Draws ahead, sampled: sales at any jackpot, winners and prizes, with the same luck for every jackpot."""
+"""Draws ahead, sampled: sales at any jackpot, winners and prizes, with the same luck for every jackpot.
+
+The mathematics: docs/decision.md, "The plan played forward".
+"""
 
 from __future__ import annotations
 

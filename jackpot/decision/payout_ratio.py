@@ -1,4 +1,7 @@
-"""The ledger of the regulator's payout ratio: what each draw has added to prizes and sales, and when it is tested."""
+"""The ledger of the regulator's payout ratio: what each draw has added to prizes and sales, and when it is tested.
+
+The mathematics: docs/decision.md, "The sum".
+"""
 
 from __future__ import annotations
 

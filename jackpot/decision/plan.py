@@ -1,4 +1,7 @@
-"""The plan: a policy over the draws ahead that keeps a promise at its confidence, and what it makes of each jackpot."""
+"""The plan: a policy over the draws ahead that keeps a promise at its confidence, and what it makes of each jackpot.
+
+The mathematics: docs/decision.md, "The sum" and "This draw".
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 There a pool is drawn anew at each draw (`pool_states`), while really a large pool follows a large one. Both the plan
 and the most confident policy are played forward with the pool that each path has (`rollout`).
+
+The mathematics: docs/decision.md, "How far it is exact".
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Sales that a guarantee brings today fill the pool that tomorrow's jackpot is made of, at no cost to the operator: a
 guarantee is worth more after a reset than its own draw shows.
+
+The mathematics: docs/decision.md, "The guarantee at each pool".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a rollover pool may hold before each draw ahead, in plans whose own sum is not the pool."""
+"""What a rollover pool may hold before each draw ahead, in plans whose own sum is not the pool.
+
+The mathematics: docs/decision.md, "Rolling down".
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 A promise is joint over test dates, but what the tests ahead still depend on is one number: the sum x that they are
 about, for what will drop out of the window is in the ledger already. So plans are exact in (draw, x) up to the grid of
 x: linear interpolation between cells, and a cell that a limit cuts counts by its part.
+
+The mathematics: docs/decision.md, "The programme".
 """
 
 from __future__ import annotations

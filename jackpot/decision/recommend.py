@@ -1,4 +1,7 @@
-"""One draw's recommendation, with the evidence behind it."""
+"""One draw's recommendation, with the evidence behind it.
+
+The mathematics: docs/decision.md, "This draw".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A plan for draws that differ a little from those of a plan at hand, found at once from its multipliers."""
+"""A plan for draws that differ a little from those of a plan at hand, found at once from its multipliers.
+
+The mathematics: docs/decision.md, "What it hangs on".
+"""
 
 from __future__ import annotations
 

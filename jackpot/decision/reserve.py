@@ -1,4 +1,7 @@
-"""The prize reserve of the accrued basis: what was set aside for prizes, less the prizes that were won."""
+"""The prize reserve of the accrued basis: what was set aside for prizes, less the prizes that were won.
+
+The mathematics: docs/decision.md, "The prize reserve".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A plan played forward: joint samples of sales, the game's own luck, and the ledger as it really rolls."""
+"""A plan played forward: joint samples of sales, the game's own luck, and the ledger as it really rolls.
+
+The mathematics: docs/decision.md, "The plan played forward".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The best jackpot on the step grid, from coarse to fine where the grid is large."""
+"""The best jackpot on the step grid, from coarse to fine where the grid is large.
+
+The mathematics: docs/decision.md, "Search".
+"""
 
 from __future__ import annotations
 

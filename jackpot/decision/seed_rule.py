@@ -1,4 +1,7 @@
-"""The rule of thumb beside which the recommendation is shown: greedy, and with a cash test that is no worst case."""
+"""The rule of thumb beside which the recommendation is shown: greedy, and with a cash test that is no worst case.
+
+The mathematics: docs/decision.md, "The seed's rule".
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Each change is planned anew, coarsely (`nearby`). What it does is the difference of two such plans: by how many jackpots
 valued it moves the answer, and what that is worth. Cash figures have no part in it: the floor under it is left out.
+
+The mathematics: docs/decision.md, "What it hangs on".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Policies compared over many runs of the same market: value, breaches, cash lows, draws left without an answer."""
+"""Policies compared over many runs of the same market: value, breaches, cash lows, draws left without an answer.
+
+The mathematics: docs/decision.md, "Policies compared".
+"""
 
 from __future__ import annotations
 

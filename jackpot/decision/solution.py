@@ -1,4 +1,7 @@
-"""A situation with its answer: what a recommendation is written from, and what questions after it start from."""
+"""A situation with its answer: what a recommendation is written from, and what questions after it start from.
+
+The mathematics: docs/decision.md, "What if".
+"""
 
 from __future__ import annotations
 

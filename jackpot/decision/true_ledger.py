@@ -7,6 +7,8 @@ followed by a policy on the ledger itself, in which each draw leaves the window 
 takes the known draws out of the window one by one and then a share of the sum, one that takes the share from the next
 draw on, and one to which the share is as uncertain as a draw is; the best one counts. Luck is a Latin hypercube, and
 the same for every jackpot and policy.
+
+The mathematics: docs/decision.md, "Windows shorter than what is left of the period".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a draw is worth to the operator at each jackpot."""
+"""What a draw is worth to the operator at each jackpot.
+
+The mathematics: docs/decision.md, "Value".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What if: another jackpot, or several in a row, or other circumstances, beside the recommendation."""
+"""What if: another jackpot, or several in a row, or other circumstances, beside the recommendation.
+
+The mathematics: docs/decision.md, "What if".
+"""
 
 from __future__ import annotations
 

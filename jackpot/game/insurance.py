@@ -2,6 +2,8 @@
 
 Prize indemnity cover by the draw: the insurer pays what the jackpots of one draw cost above the excess, all winners
 together.
+
+The mathematics: docs/decision.md, "Insurance".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a draw pays out, expected: in closed form, for any number of sales and jackpots at once."""
+"""What a draw pays out, expected: in closed form, for any number of sales and jackpots at once.
+
+The mathematics: docs/decision.md, "Value".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The pool of a rollover game in one draw: what is paid from it, what the operator adds, and what it holds after."""
+"""The pool of a rollover game in one draw: what is paid from it, what the operator adds, and what it holds after.
+
+The mathematics: docs/decision.md, "Rolling down".
+"""
 
 from __future__ import annotations
 

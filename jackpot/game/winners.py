@@ -10,6 +10,8 @@ and P(nobody wins) = exp(-c m). Both payout per winner (mean) and payout once (p
 - postcodes: a group is a Poisson number of tickets whose mean X is log-normal with mean k and log-sd s, so that
   c = E[1 - exp(-X)] / k and the variance is m (1 + k exp(s^2)). Nobody chooses numbers there, so conscious
   selection plays no part.
+
+The mathematics: docs/decision.md, "Winners".
 """
 
 from __future__ import annotations

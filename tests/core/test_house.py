@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,19 @@ def test_a_component_explains_each_of_its_parameters(path: Path) -> None:
     (function,) = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
     text = ast.get_docstring(function) or ""
     assert not [argument.arg for argument in function.args.args if f"    {argument.arg}: " not in text]
+
+
+def test_each_module_of_the_decision_points_to_its_mathematics_and_that_back() -> None:
+    """docs/decision.md names the files of each part; each of them names the part in its docstring."""
+    page = (ROOT / "docs/decision.md").read_text()
+    parts = {head.rstrip(".") for head in re.findall(r"^\*\*(.+?)\*\*", page, re.MULTILINE)}
+    named = 0
+    for head, files in re.findall(r"^\*\*(.+?)\*\* \((.+?)\)", page, re.MULTILINE):
+        for file in re.findall(r"`([a-z_/]+\.py)`", files):
+            module = ROOT / "jackpot" / (file if "/" in file else f"decision/{file}")
+            assert f'"{head}"' in (ast.get_docstring(ast.parse(module.read_text())) or ""), (file, head)
+            named += 1
+    assert named > 20
+    for module in (*(ROOT / "jackpot/decision").glob("*.py"), *(ROOT / "jackpot/game").glob("*.py")):
+        pointer = re.search(r"docs/decision\.md, (.+?)\.\n?$", ast.get_docstring(ast.parse(module.read_text())) or "")
+        assert pointer is None or set(re.findall(r'"(.+?)"', pointer[1])) <= parts, module
