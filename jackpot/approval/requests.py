@@ -266,7 +266,7 @@ def trainer_of(asked: Entry) -> Caller:
 
 
 def giver_of(given: Entry) -> Caller:
-    """Return who gave an answer; answers of an earlier release say no identity."""
+    """Return who gave an answer, or made a decision; those of an earlier release say no identity."""
     return Caller(given.by, str(given.body.get("identity", "")))
 
 

@@ -20,7 +20,7 @@ from .payout_ratio import Ledger, Timeline, cash_timeline, draw_margins, surplus
 from .plan import Ahead, LookAhead, Plan, capped, cash_ahead, make_plan
 from .pool_paths import pool_paths
 from .pool_plan import PoolPlan
-from .pool_states import laws_by_pool, sales_ahead
+from .pool_states import laws_of_path, sales_ahead
 from .programme import Stage
 from .replan import replan
 from .rollout import Rollout, roll
@@ -49,10 +49,7 @@ class RatioPlan:
         and of the pool; computed once.
         """
         if not self._missing:
-            window = None if self.rule.tested == "year_end" else self.rule.window_draws
-            pool = situation.market.game.pool is not None
-            paths = pool_paths(situation, self.plan, self.rule, self.ledger) if pool else true_ledger(self.plan, window)
-            self._missing.append(paths)
+            self._missing.append(_missed(situation, self.plan, self.rule, self.ledger))
         return self._missing[0]
 
     def from_here(self, situation: Situation) -> float:
@@ -100,8 +97,7 @@ class Outlook:
     def cash_missing(self, situation: Situation) -> TrueLedger | None:
         """Return what the programme of cash misses of the largest change, and of the pool; computed once."""
         if not self._cash_missing and self.cash is not None:
-            pool = situation.market.game.pool is not None
-            self._cash_missing.append(pool_paths(situation, self.cash) if pool else true_ledger(self.cash, None))
+            self._cash_missing.append(_missed(situation, self.cash))
         return self._cash_missing[0] if self._cash_missing else None
 
     @property
@@ -173,6 +169,15 @@ class Outlook:
         return np.asarray((ahead.counted - ahead.prizes if reserve else ahead.margin).cumsum(axis=1), dtype=np.float64)
 
 
+def _missed(
+    situation: Situation, plan: Plan, rule: schema.PayoutRatio | None = None, ledger: Ledger | None = None
+) -> TrueLedger | None:
+    """Return what the programme of a plan misses, for the ratio by its `rule`, or for cash; None: nothing."""
+    if situation.market.game.pool is not None:
+        return pool_paths(situation, plan, rule, ledger)
+    return true_ledger(plan, None if rule is None or rule.tested == "year_end" else rule.window_draws)
+
+
 def _fixed(
     situation: Situation, ahead: Ahead, then: Sequence[float], rule: schema.PayoutRatio | None = None
 ) -> list[Stage]:
@@ -181,14 +186,13 @@ def _fixed(
         return []
     fixed, count = [], min(len(then) + 1, len(ahead.dates))
     draws = sales_ahead(situation, ahead.sales[:, :count], ahead.sampled_at, ahead.dates[:count])
-    path = [np.array([jackpot]) for jackpot in (then[0], *then)[:count]]
-    for t, law in enumerate(laws_by_pool(situation, draws, path)):
+    for t, law in enumerate(laws_of_path(situation, draws, then), start=1):
         stage = ahead.stages[ahead.now + t]
         counted = law.counted(None if rule is None else rule.contribution)
         increment = law.margin - ahead.due_at(t) if rule is None else surplus(rule, counted, law.sales)
         increment = increment * float(np.any(stage.increment))
         fixed.append(replace(stage, increment=increment, chance=law.chance, reward=law.value, allowed=None))
-    return fixed[1:]
+    return fixed
 
 
 def law_now(situation: Situation, jackpots: Array) -> DrawLaw:

@@ -17,8 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..game.moments import draw_moments, expected_value
-from ..game.rollover import must_be_won, pool_draw
-from ..market.schema import Market
+from ..game.rollover import carried_on, must_be_won
 from .draw_law import ordered_means
 from .grid import StepGrid, within_reach
 from .outlook import Ladder, settle
@@ -57,7 +56,7 @@ class PoolPlan:
             after = _worth(situation, self, t, np.array([then[t - 1]]), after)[..., 0]
         sales = situation.sample_sales(jackpots)[:, 0, :]
         win = draw_moments(market, situation.price, sales, jackpots, situation.pool).win_probability
-        held = _carried(market, sales, jackpots, situation.pool)
+        held = carried_on(market.game, sales, situation.pool)
         won = after[0, 0]
         if situation.must_be_won:
             value = ones * won
@@ -139,13 +138,6 @@ def _least_by_rollovers(situation: Situation, highest: float) -> Array:
     return np.asarray(np.minimum(start + more * np.arange(count), highest), dtype=np.float64)
 
 
-def _carried(market: Market, sales: Array, jackpots: Array, pool: Array | float) -> Array:
-    """Return what the pool holds after a draw that nobody won."""
-    if market.game.pool is None:
-        raise ValueError("a plan of a pool is one of a rollover game")
-    return pool_draw(market.game.pool, *np.broadcast_arrays(sales, jackpots, np.float64(pool))).carried
-
-
 def _worth(situation: Situation, plan: PoolPlan, draw: int, jackpots: Array, after: Array) -> Array:
     """Return what each jackpot is worth at a draw, and what it leads to, shape (rollovers, pools, jackpots)."""
     market, date = situation.market, plan.dates[draw].date()
@@ -155,7 +147,7 @@ def _worth(situation: Situation, plan: PoolPlan, draw: int, jackpots: Array, aft
     sales = np.exp(np.stack(logs))
     pool = np.broadcast_to(plan.pools[:, None], announced.shape)
     win = draw_moments(market, price, sales, announced, pool).win_probability
-    held = _carried(market, sales, announced, pool)
+    held = carried_on(market.game, sales, pool)
     must = must_be_won(market, date, np.arange(len(after), dtype=np.float64))
     result = np.empty((len(after), *announced.shape))
     for count, paid_out in enumerate(must):

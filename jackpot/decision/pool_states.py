@@ -6,13 +6,14 @@ The mathematics: docs/decision.md, "Rolling down".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from ..game.rollover import must_be_won, pool_draw
+from ..game.rollover import carried_on, must_be_won
 from ..game.winners import group_rate
 from ..market.schema import Market
 from .draw_law import DrawLaw, draw_law, mixed
@@ -51,13 +52,12 @@ class PoolStates:
     def after(self, market: Market, date: dt.date, sales: Array) -> PoolStates:
         """Return the states after a draw with `sales` of shape (samples, states)."""
         game = market.game
-        if game.pool is None:
-            return self
         mean = sales / market.price_on(date) / game.jackpot_odds_one_in
         nobody = np.exp(-group_rate(game) * mean)
-        carried = pool_draw(game.pool, sales, np.zeros_like(sales), np.broadcast_to(self.held, sales.shape)).carried
         likely = nobody.mean(axis=0)
-        carried = np.divide((carried * nobody).mean(axis=0), likely, out=self.held.copy(), where=likely > 0)
+        carried = np.divide(
+            (carried_on(game, sales, self.held) * nobody).mean(axis=0), likely, out=self.held.copy(), where=likely > 0
+        )
         on = self.chance * likely * (1.0 - self.must_be_won(market, date))
         chance, held = np.append(1.0 - on.sum(), on[:-1]), np.append(0.0, carried[:-1])
         chance[-1] += on[-1]
@@ -79,6 +79,13 @@ class PoolStates:
             yield total, float(weight @ self.held[at]) / total, float(weight @ must[at]) / total
 
 
+def between(known: Array, wanted: Array | float) -> tuple[npt.NDArray[np.intp], Array]:
+    """Return the known jackpot at or below each wanted one, clipped, and the weight of the next: linear in logs."""
+    logs, asked = np.log(known), np.log(wanted)
+    at = np.asarray(np.clip(np.searchsorted(logs, asked) - 1, 0, len(logs) - 2))
+    return at, np.asarray(np.clip((asked - logs[at]) / (logs[at + 1] - logs[at]), 0.0, 1.0))
+
+
 @dataclass(frozen=True)
 class SalesAt:
     """Samples of a draw's sales, shape (samples, jackpots), at rising `jackpots`."""
@@ -91,9 +98,7 @@ class SalesAt:
         """Return samples at other jackpots: linear in logs, level beyond the ends."""
         if len(self.jackpots) == 1:
             return np.broadcast_to(self.samples, (len(self.samples), len(jackpots)))
-        known, wanted = np.log(self.jackpots), np.log(jackpots)
-        at = np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2)
-        weight = np.clip((wanted - known[at]) / (known[at + 1] - known[at]), 0.0, 1.0)
+        at, weight = between(self.jackpots, jackpots)
         return np.asarray(self.samples[:, at] ** (1.0 - weight) * self.samples[:, at + 1] ** weight, dtype=np.float64)
 
 
@@ -105,6 +110,16 @@ def sales_ahead(situation: Situation, sales: Array, jackpots: Array, dates: pd.D
         sales = np.concatenate([sales, situation.sample_sales(higher, dates)], axis=2)
     few = sales[:_MOST_SAMPLES]
     return [SalesAt(date.date(), jackpots, few[:, t, :]) for t, date in enumerate(dates)]
+
+
+def laws_of_path(situation: Situation, draws: Sequence[SalesAt], then: Sequence[float]) -> list[DrawLaw]:
+    """Return the laws of the draws after this one where they announce those of `then`, and this one the first of them.
+
+    As many as there are `draws` for, of which this one is the first.
+    """
+    path = [np.array([jackpot]) for jackpot in (then[0], *then)]
+    count = min(len(path), len(draws))
+    return list(laws_by_pool(situation, draws[:count], path[:count]))[1:]
 
 
 def laws_by_pool(situation: Situation, draws: Iterable[SalesAt], jackpots: Iterable[Array]) -> Iterator[DrawLaw]:

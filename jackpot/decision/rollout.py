@@ -20,6 +20,7 @@ from .grid import within_reach
 from .outlook import Ladder, settle
 from .payout_ratio import Ledger, surplus
 from .plan import Ahead, Plan
+from .pool_states import between
 from .situation import Array, Mask, Situation
 
 
@@ -144,15 +145,17 @@ class _Owed:
 
 
 def sales_at(ahead: Ahead, draw: int, jackpot: float | Array) -> Array:
-    """Return samples of a draw's sales at a jackpot, or at one each: log-linear between the plan's candidates.
+    """Return samples of a draw's sales at a jackpot, or at one each, from those at the plan's candidates."""
+    return sales_between(ahead.sampled_at, ahead.sales[:, draw, :], jackpot)
 
-    Beyond the candidates they are level.
+
+def sales_between(known: Array, sales: Array, jackpot: float | Array) -> Array:
+    """Return the sales of each row at a jackpot, or at one each, from those at `known` ones, (rows, jackpots).
+
+    Linear in logs; beyond the known ones they are level.
     """
-    jackpots, sales = ahead.sampled_at, ahead.sales[:, draw, :]
-    if len(jackpots) == 1:
+    if len(known) == 1:
         return sales[:, 0]
-    wanted, known = np.log(jackpot), np.log(jackpots)
-    at = np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2)
-    weight = np.clip((wanted - known[at]) / (known[at + 1] - known[at]), 0.0, 1.0)
+    at, weight = between(known, jackpot)
     rows = np.arange(len(sales))
     return np.asarray(sales[rows, at] ** (1.0 - weight) * sales[rows, at + 1] ** weight, dtype=np.float64)

@@ -24,6 +24,7 @@ from .payout_ratio import Ledger, ledger_of, surplus, timeline
 from .plan import Ahead, Plan, make_plan, ratio_ahead
 from .pool_plan import make_pool_plan
 from .programme import Cells, Policy, Programme, Stage
+from .rollout import sales_between
 from .situation import Array, Situation
 
 _CELLS = 400
@@ -177,7 +178,7 @@ def simulate_runs(
             announced = np.maximum(np.where(np.isnan(wanted), state.announced[:, -1], wanted), state.pool)
             restored += restoring / draws
             price = market.price_on(dates[t].date())
-            sales = _sales_at(np.log(jackpots), sampled[:, t, :], announced)
+            sales = sales_between(jackpots, sampled[:, t, :], announced)
             must = must_be_won(market, dates[t].date(), state.rollovers)
             moments = draw_moments(market, price, sales, announced, state.pool, must)
             drawn = settle(market, price, sales, announced, state.pool, must, moments, uniform[t], normal[t])
@@ -395,13 +396,3 @@ class _SeedRule:
             value = np.where(ratio >= self.rule.floor, value, -np.inf)
         best = self.jackpots[value.argmax(axis=1)]
         return np.where(np.isfinite(value.max(axis=1)), best, np.nan), np.zeros(len(best))
-
-
-def _sales_at(known: Array, sales: Array, announced: Array) -> Array:
-    """Return sales of each run at its jackpot, log-linear between the logs of `known` ones; (runs, jackpots)."""
-    if len(known) == 1:
-        return sales[:, 0]
-    at = np.clip(np.searchsorted(known, np.log(announced)) - 1, 0, len(known) - 2)
-    weight = np.clip((np.log(announced) - known[at]) / (known[at + 1] - known[at]), 0.0, 1.0)
-    rows = np.arange(len(sales))
-    return np.asarray(sales[rows, at] ** (1.0 - weight) * sales[rows, at + 1] ** weight, dtype=np.float64)

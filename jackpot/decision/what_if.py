@@ -18,7 +18,7 @@ from .constraints import money
 from .explain import planned_path
 from .payout_ratio import cash_timeline
 from .plan import laws_ahead
-from .pool_states import laws_by_pool, sales_ahead
+from .pool_states import laws_of_path, sales_ahead
 from .promise import ROUNDING
 from .solution import Solution, solve, with_cash_now
 from .value import values
@@ -190,12 +190,11 @@ def _free_value(solved: Solution, then: tuple[float, ...], draws: int) -> float:
     dates = situation.dates(draws)
     jackpots = np.unique([*solved.grid.jackpots(solved.grid.spread(0, solved.grid.last, 65)), solved.jackpot, *then])
     sales = situation.sample_sales(jackpots, dates)
-    if not then:
-        laws = laws_ahead(situation, sales, jackpots, dates)
+    if then:
+        laws = laws_of_path(situation, sales_ahead(situation, sales, jackpots, dates), then)
     else:
-        path = [np.array([one]) for one in (then[0], *then)]
-        laws = tuple(laws_by_pool(situation, sales_ahead(situation, sales, jackpots, dates), path))
-    return float(sum(law.value.max() for law in laws[1:]))
+        laws = list(laws_ahead(situation, sales, jackpots, dates)[1:])
+    return float(sum(law.value.max() for law in laws))
 
 
 def in_words(answer: WhatIf, decimals_of: Solution) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..market.calendar import is_special
-from ..market.schema import JackpotRange, Market, Pool
+from ..market.schema import Game, JackpotRange, Market, Pool
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -49,6 +49,13 @@ def pool_draw(rule: Pool, sales: Array, jackpot: Array, pool: Array) -> PoolDraw
         held = np.minimum(collected, rule.cap)
         spilled, top_up = collected - held, np.maximum(top_up, jackpot - rule.cap)
     return PoolDraw(contribution, np.maximum(jackpot, held), np.maximum(top_up, 0.0), spilled, held)
+
+
+def carried_on(game: Game, sales: Array, pool: Array | float) -> Array:
+    """Return what the pool holds after a draw with `sales` that nobody won, whatever was announced, in their shape."""
+    if game.pool is None:
+        raise ValueError("a pool is carried on in a rollover game")
+    return pool_draw(game.pool, sales, np.zeros_like(sales), np.broadcast_to(pool, sales.shape)).carried
 
 
 def must_be_won(market: Market, date: dt.date, rollovers: Array) -> Mask:

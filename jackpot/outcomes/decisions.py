@@ -7,7 +7,7 @@ import math
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ..approval import Caller, two_people
+from ..approval import Caller, giver_of, two_people
 from ..audit import AuditLog, Entry
 from ..errors import InputError, JackpotError, Problem
 from ..market.calendar import next_draw_date
@@ -56,8 +56,7 @@ def decide(
     while True:
         earlier = [entry for entry in log.entries("decision") if entry.body["draw_date"] == day]
         if earlier and earlier[-1].body["jackpot"] == jackpot:
-            first = Caller(earlier[-1].by, str(earlier[-1].body.get("identity", "")))
-            if two_people(by, first) and waits_for_second(log, market, earlier[-1]):
+            if two_people(by, giver_of(earlier[-1])) and waits_for_second(log, market, earlier[-1]):
                 confirmed = {
                     "draw_date": day,
                     "jackpot": jackpot,
