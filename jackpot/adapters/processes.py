@@ -13,7 +13,12 @@ from ..errors import JackpotError
 from ..workers import worker_pool
 
 if TYPE_CHECKING:
+    import datetime as dt
+
+    from ..ports import Files
+    from ..scoring.model import ScoringModel
     from ..scoring.shard import Scorer
+    from ..steps.batch import GivenModel
 
 
 @contextmanager
@@ -23,6 +28,12 @@ def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
         for _ in range(count):
             pool.submit(_prepare)
         yield pool
+
+
+def learn(pool: ProcessPoolExecutor, count: int, given: GivenModel, quantiles: tuple[float, ...]) -> None:
+    """Have each process make a model's tables while the job is still being planned."""
+    for _ in range(count):
+        pool.submit(_learn, {**given.files}, given.as_of, quantiles)
 
 
 def run_shards(
@@ -60,15 +71,30 @@ def _prepare() -> None:
     from ..scoring import shard  # noqa: F401
 
 
+_learned: list[tuple[Files, ScoringModel]] = []
+
+
+def _learn(files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]) -> None:
+    from ..scoring.model import load_scoring_model
+
+    if not _learned:
+        model = load_scoring_model(files, as_of)
+        model.curves(quantiles).learn_calendar()
+        _learned.append((files, model))
+
+
 @lru_cache(maxsize=1)
 def _scorer(job: str, output_uri: str) -> Scorer:
     from ..scoring.job import read_plan
+    from ..scoring.model import load_scoring_model
     from ..scoring.shard import Scorer
     from ..steps.batch import same_file
     from .files import open_file, open_store
 
     store = open_store(output_uri)
-    plan, model = read_plan(store, job)
+    plan, files = read_plan(store, job)
+    same = (model for known, model in _learned if files.items() <= known.items() and model.as_of == plan.seen_from)
+    model = next(same, None) or load_scoring_model(files, plan.seen_from)
     return Scorer(plan, model, same_file(plan, open_file), store)
 
 

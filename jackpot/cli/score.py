@@ -48,7 +48,7 @@ def command(
     # One thread a process: the processes fill the cores.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from ..adapters.files import open_file, open_store
-    from ..adapters.processes import run_shards, scoring_processes
+    from ..adapters.processes import learn, run_shards, scoring_processes
     from ..scoring.job import collect, missing_shards, plan_job
 
     output = Output(as_json)
@@ -57,6 +57,7 @@ def command(
     with scoring_processes(processes) as pool:
         with output.working(f"reading {input_uri}"):
             given = _model(model, market, environment)
+            learn(pool, processes, given, levels)
             chosen = cast("Format | None", form)
             plan = plan_job(given.files, given.version, file, store, chosen, levels, shard_rows, given.as_of)
         missing = missing_shards(plan, store)

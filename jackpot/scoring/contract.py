@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import BinaryIO, Final, Literal, Protocol
 
 from ..canonical import json_bytes, sha256
@@ -62,6 +64,11 @@ class Plan(Record):
     shards: tuple[Span, ...]
 
     @property
+    def seen_from(self) -> dt.date:
+        """The day that the market is seen from."""
+        return dt.date.fromisoformat(self.as_of)
+
+    @cached_property
     def job(self) -> str:
         """The name of the job: a hash of input, model, state and settings, not of where the input lies."""
         what = self.model_dump(mode="json", exclude={"input_uri", "input_version", "model_version"})

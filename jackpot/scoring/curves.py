@@ -126,7 +126,7 @@ class Curves:
     def _places(self, days: Days) -> npt.NDArray[np.intp]:
         """Return each row's place among the tables, BY_MODEL where the model itself must answer."""
         if not len(self._lookup):
-            self._learn_calendar()
+            self.learn_calendar()
         last = int(days.max(initial=0))
         if last >= len(self._lookup):
             self._lookup = np.append(self._lookup, np.full(last + 1 - len(self._lookup), UNKNOWN, dtype=np.intp))
@@ -136,7 +136,8 @@ class Curves:
             self._learn(new)
         return self._lookup[days] if len(new) else places
 
-    def _learn_calendar(self) -> None:
+    def learn_calendar(self) -> None:
+        """Make the tables of the calendar's draws, which takes most of a second; done at first use otherwise."""
         days = self._calendar_days
         self._lookup = np.full(int(days[-1]) + 1, UNKNOWN, dtype=np.intp)
 

@@ -11,7 +11,7 @@ from ..errors import InputError, JackpotError, Problem
 from ..ports import Files
 from ..store import Store
 from .contract import FILES, SHARD_ROWS, File, Format, Manifest, Plan
-from .model import MARKET, MODEL_FILES, SNAPSHOT, ScoringModel, load_scoring_model
+from .model import MARKET, MODEL_FILES, SNAPSHOT, load_scoring_model
 from .reading import format_of, lay_out
 from .rows import check_columns
 from .shard import added_columns, shard_record
@@ -77,11 +77,10 @@ def _check_quantiles(quantiles: tuple[float, ...]) -> None:
     raise InputError(Problem(wrong, field="quantiles", found=found, allowed="such as 0.05,0.95"))
 
 
-def read_plan(store: Store, job: str) -> tuple[Plan, ScoringModel]:
-    """Return a job's plan and its model."""
+def read_plan(store: Store, job: str) -> tuple[Plan, Files]:
+    """Return a job's plan and the files of its model."""
     plan = Plan.model_validate_json(store.read(f"{job}/plan.json"))
-    files = {name: store.read(f"{job}/model/{name}") for name in MODEL_FILES}
-    return plan, load_scoring_model(files, dt.date.fromisoformat(plan.as_of))
+    return plan, {name: store.read(f"{job}/model/{name}") for name in MODEL_FILES}
 
 
 def missing_shards(plan: Plan, store: Store) -> list[int]:

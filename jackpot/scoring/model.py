@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from ..demand.base import Demand
@@ -17,6 +18,7 @@ from ..market.calendar import expected_draws_between
 from ..market.loading import parse_market
 from ..market.schema import Market
 from ..ports import Files
+from .curves import Curves
 
 MARKET: Final = "market.yaml"
 SNAPSHOT: Final = "snapshot.parquet"
@@ -37,6 +39,7 @@ class ScoringModel:
     market: Market
     as_of: dt.date
     last_draw: dt.date
+    _curves: dict[tuple[float, ...], Curves] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def jackpots(self) -> tuple[float, float]:
@@ -47,6 +50,12 @@ class ScoringModel:
     def last_day(self) -> dt.date:
         """The last day that can be scored."""
         return self.as_of + dt.timedelta(days=HORIZON_DAYS)
+
+    def curves(self, quantiles: tuple[float, ...]) -> Curves:
+        """Return the model as tables of median and quantiles, the same for the same quantiles."""
+        if quantiles not in self._curves:
+            self._curves[quantiles] = Curves(self.demand, np.array([0.5, *quantiles]), self.calendar)
+        return self._curves[quantiles]
 
     @cached_property
     def calendar(self) -> pd.DatetimeIndex:

@@ -13,7 +13,7 @@ import numpy as np
 from ..canonical import sha256
 from ..store import MissingObjectError, Store
 from .contract import CHUNK_ROWS, File, Part, Plan, ShardRecord
-from .curves import Columns, Curves
+from .curves import Columns
 from .model import ScoringModel
 from .reading import Chunk, chunks
 from .rows import Bounds, Checked, check, with_figures
@@ -30,11 +30,11 @@ def added_columns(quantiles: tuple[float, ...]) -> tuple[str, ...]:
 
 
 class Scorer:
-    """A plan with its model, ready to score shard after shard; the tables of dates are made once."""
+    """A plan with its model, ready to score shard after shard; the model's tables are made once, here or before."""
 
     def __init__(self, plan: Plan, model: ScoringModel, file: File, store: Store) -> None:
         self.plan, self.model, self.file, self.store = plan, model, file, store
-        self.curves = Curves(model.demand, np.array([0.5, *plan.quantiles]), model.calendar)
+        self.curves = model.curves(plan.quantiles)
         self.bounds = Bounds(*model.jackpots, model.as_of, model.last_day)
 
     def score(self, number: int) -> ShardRecord:

@@ -14,7 +14,7 @@ from ..errors import InputError, JackpotError, Problem
 from ..ports import Files, Registry
 from ..scoring.contract import File, Format, Plan
 from ..scoring.job import missing_shards, plan_job, read_plan
-from ..scoring.model import MARKET, MODEL_FILES, SNAPSHOT
+from ..scoring.model import MARKET, MODEL_FILES, SNAPSHOT, load_scoring_model
 from ..scoring.shard import Scorer
 from ..store import MissingObjectError, Store
 from .state import latest_state
@@ -123,8 +123,8 @@ def score_shards(job: str, shards: str, store: Store, open_file: Callable[[str],
     numbers = [int(number) for number in shards.split()]
     if not numbers:
         return 0
-    plan, model = read_plan(store, job)
-    scorer = Scorer(plan, model, same_file(plan, open_file), store)
+    plan, files = read_plan(store, job)
+    scorer = Scorer(plan, load_scoring_model(files, plan.seen_from), same_file(plan, open_file), store)
     return sum(scorer.score(number).rows for number in numbers)
 
 

@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jackpot.adapters.files import open_file
-from jackpot.canonical import sha256
+from jackpot.canonical import json_bytes, sha256
 from jackpot.errors import InputError, JackpotError
+from jackpot.scoring import contract
 from jackpot.scoring.contract import Manifest, Plan
 from jackpot.scoring.job import collect, missing_shards, plan_job, read_plan
+from jackpot.scoring.model import load_scoring_model
 from jackpot.scoring.reading import chunks, lay_out
 from jackpot.scoring.shard import Scorer
 from jackpot.steps.batch import tasks
@@ -37,8 +39,8 @@ def plan_of(source: Path, out: Path, shard_rows: int = 1_000, form: str | None =
 
 def score(source: Path, out: Path, shard_rows: int = 1_000, form: str | None = None) -> Manifest:
     plan, store = plan_of(source, out, shard_rows, form), FolderStore(out)
-    _, model = read_plan(store, plan.job)
-    scorer = Scorer(plan, model, open_file(str(source)), store)
+    _, files = read_plan(store, plan.job)
+    scorer = Scorer(plan, load_scoring_model(files, plan.seen_from), open_file(str(source)), store)
     for number in missing_shards(plan, store):
         scorer.score(number)
     return collect(plan, store)
@@ -127,13 +129,25 @@ def test_another_input_model_or_setting_is_another_job(tmp_path: Path) -> None:
     assert plan_of(source, out).job != first.job
 
 
+def test_a_plan_is_hashed_once_however_many_shards_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("\n".join(csv_lines(50)) + "\n")
+    plan = plan_of(source, tmp_path / "out")
+    fresh, hashed = Plan.model_validate_json(plan.to_bytes()), []
+    monkeypatch.setattr(contract, "json_bytes", lambda what: hashed.append(what) or json_bytes(what))
+    assert {fresh.key("shards", number) for number in range(500)} == {
+        plan.key("shards", number) for number in range(500)
+    }
+    assert len(hashed) == 1
+
+
 def test_an_input_that_changes_under_way_ends_the_job(tmp_path: Path) -> None:
     source, out = tmp_path / "rows.csv", tmp_path / "out"
     source.write_text("\n".join(csv_lines(50)) + "\n")
     file = open_file(str(source))
     plan = plan_job(model_files_of(*MODEL), "v1", file, FolderStore(out))
     source.write_text("\n".join(csv_lines(40)) + "\n")
-    _, model = read_plan(FolderStore(out), plan.job)
+    model = load_scoring_model(model_files_of(*MODEL))
     with pytest.raises(InputError, match="changed while it was scored"):
         Scorer(plan, model, file, FolderStore(out)).score(0)
 
