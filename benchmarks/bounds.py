@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.decision import Small, small_market
 from benchmarks.report import Figure
+from benchmarks.small_markets import Small, small_market
 from jackpot.decision.plan import Ahead, Plan, candidates, make_plan
 from jackpot.decision.situation import Array, Situation, situate
 from jackpot.decision.solution import solve

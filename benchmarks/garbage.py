@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import httpx
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-
-if TYPE_CHECKING:
-    from .stress import Verdicts
 
 JSON = "application/json"
 GOOD_CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNIMPLEMENTED"}
@@ -26,6 +25,24 @@ KEYS = (
     "outputs", "id", "binary_data_size", "binary_data", "binary_data_output", "model_name",
 )  # fmt: skip
 DATATYPES = ("FP64", "FP32", "INT64", "INT8", "UINT64", "BYTES", "BOOL", "FP16", "")
+
+
+@dataclass
+class Verdicts:
+    """What broken requests were answered with."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)
+
+    def http(self, what: str, status: int, text: str) -> None:
+        """Judge a status."""
+        self.counts[f"{what} {status}"] += 1
+        if status >= 500 or "Traceback" in text:
+            self.bad.append(f"{what}: {status} {text[:200]}")
+
+    def hung(self, what: str, error: Exception) -> None:
+        """Take in that no answer came."""
+        self.bad.append(f"{what}: {type(error).__name__}")
 
 
 def _thorough(examples: int) -> Callable[..., Any]:

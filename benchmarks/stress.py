@@ -239,29 +239,11 @@ def sigterms(on: Stage, folder: Path, count: int) -> list[Figure]:
     ]
 
 
-@dataclass
-class Verdicts:
-    """What broken requests were answered with."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    bad: list[str] = field(default_factory=list)
-
-    def http(self, what: str, status: int, text: str) -> None:
-        """Judge a status."""
-        self.counts[f"{what} {status}"] += 1
-        if status >= 500 or "Traceback" in text:
-            self.bad.append(f"{what}: {status} {text[:200]}")
-
-    def hung(self, what: str, error: Exception) -> None:
-        """Take in that no answer came."""
-        self.bad.append(f"{what}: {type(error).__name__}")
-
-
 def garbage(on: Stage, log: Path, count: int) -> list[Figure]:
     """Send broken requests: a quarter over gRPC, a tenth by schemathesis from the OpenAPI page, else over V1 and V2."""
     from . import garbage as made
 
-    verdicts = Verdicts()
+    verdicts = made.Verdicts()
     with running(on, log, "--body_seconds", "2") as server:
         began = time.monotonic()
         made.over_http(server.url, on.date, round(count * 0.65), verdicts)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from . import v1, v2
 from .fleet import Fleet, Log, Served
@@ -26,10 +27,6 @@ from .version import Forecast, Question, TooMuchAtOnceError, Version
 
 if TYPE_CHECKING:
     from .tracing import Tracing
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON: Final = (b"content-type", b"application/json")
 BINARY: Final = (b"content-type", b"application/octet-stream")
@@ -282,7 +279,7 @@ class ServingApp(FastAPI):
                 allowed = f"{limits.body_rate:,} bytes a second after {limits.body_seconds:g} s"
                 raise Refusal(408, "slow", f"of the body only {size:,} bytes came", allowed=allowed)
 
-    async def _part(self, receive: Receive) -> MutableMapping[str, Any]:
+    async def _part(self, receive: Receive) -> Message:
         seconds = self.fleet.settings.body_seconds
         try:
             async with asyncio.timeout(seconds):

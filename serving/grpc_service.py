@@ -13,17 +13,11 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from . import v2
 from .app import ServingApp
 from .columns import only
-from .refusal import Refusal
+from .refusal import CODES, Refusal
 from .version import Forecast, Question, TooMuchAtOnceError, Version
 
 SHORT: Final = 256
 """Instances that are forecast in the event loop."""
-SERVICE: Final = "inference.GRPCInferenceService"
-CODES: Final = {
-    400: grpc.StatusCode.INVALID_ARGUMENT, 422: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED, 403: grpc.StatusCode.PERMISSION_DENIED,
-    503: grpc.StatusCode.UNAVAILABLE,
-}  # fmt: skip
 CONTENTS: Final = {
     "FP64": "fp64_contents", "FP32": "fp32_contents", "INT64": "int64_contents", "INT32": "int_contents",
     "INT16": "int_contents", "INT8": "int_contents", "UINT64": "uint64_contents", "UINT32": "uint_contents",
@@ -54,7 +48,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, details: Any) -> Any:
         """Return what answers a call, or None for a method that is none."""
         service, _, method = details.method.strip("/").partition("/")
-        if service != SERVICE or method not in self._methods:
+        if service != v2.SERVICE or method not in self._methods:
             return None
         kind, handler = self._methods[method]
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
+
+import grpc
 
 SHOWN = 80
 """Characters of a found value that an answer repeats at most."""
+CODES: Final = {
+    400: grpc.StatusCode.INVALID_ARGUMENT, 422: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED, 403: grpc.StatusCode.PERMISSION_DENIED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}  # fmt: skip
+"""What a refusal's status is over gRPC."""
 NOTHING = object()
 """Where there is no value to show; None is one, JSON's null."""
 

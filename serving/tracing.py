@@ -18,13 +18,13 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, Tra
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.types import Send
 
-from .app import Send
 from .background import Background
 from .fleet import Log
-from .grpc_service import CODES, SERVICE
-from .refusal import Refusal
+from .refusal import CODES, Refusal
 from .settings import Settings
+from .v2 import SERVICE
 
 SERVICE_NAME: Final = "jackpot-predictor"
 """Where OTEL_SERVICE_NAME says nothing."""

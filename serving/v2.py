@@ -21,6 +21,8 @@ from .settings import Settings
 from .v1 import json_object
 from .version import Forecast, Question, Version
 
+SERVICE: Final = "inference.GRPCInferenceService"
+"""The protocol over gRPC."""
 WHERE: Final = "inputs.{1}[{0}]"
 NUMBERS: Final = {
     "FP64": "<f8", "FP32": "<f4", "INT64": "<i8", "INT32": "<i4", "INT16": "<i2", "INT8": "<i1",

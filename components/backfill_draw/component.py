@@ -20,7 +20,8 @@ def backfill_draw(market: str, as_of: str, history_uri: str, cash_uri: str, envi
     Returns:
         Where in the store the recommendation lies.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step(f"backfill_draw-{as_of}", environment, run_id) as places:
         from jackpot.adapters.run_record import code_version

@@ -18,7 +18,8 @@ def begin_promotion(market: str, version: str, environment: str, run_id: str) ->
     Returns:
         The version, as name/version/hash.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("begin-promotion", environment, run_id) as places:
         from jackpot.adapters.clock import now

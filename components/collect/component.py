@@ -32,7 +32,8 @@ def collect(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("collect", environment, run_id):
         from jackpot.adapters.files import open_store

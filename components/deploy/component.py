@@ -19,7 +19,8 @@ def deploy(market: str, model: str, candidate: bool, environment: str, run_id: s
     Returns:
         The version, as it came.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("deploy", environment, run_id) as places:
         from jackpot.adapters.clock import now

@@ -36,7 +36,8 @@ def detect_drift(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("detect_drift", environment, run_id) as places:
         from jackpot.adapters.clock import now

@@ -18,7 +18,8 @@ def finish_promotion(market: str, model: str, environment: str, run_id: str) -> 
     Returns:
         The champion, e.g. v3.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("finish-promotion", environment, run_id) as places:
         from jackpot.adapters.clock import now

@@ -19,7 +19,8 @@ def plan_policy(kind: str, runs: int, happened: bool, environment: str, run_id: 
     Returns:
         Shards, each as number:runs.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("plan_policy", environment, run_id):
         from jackpot.steps.policy import kind_of, plan_policy

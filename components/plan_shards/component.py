@@ -32,7 +32,8 @@ def plan_shards(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("plan_shards", environment, run_id) as places:
         from jackpot.adapters.files import open_file, open_store

@@ -41,7 +41,8 @@ def publish(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("publish", environment, run_id) as places:
         from jackpot.adapters.run_record import run_record

@@ -28,7 +28,8 @@ def register(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("register", environment, run_id) as places:
         from jackpot.adapters.clock import now

@@ -37,7 +37,8 @@ def report_policy(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("report_policy", environment, run_id) as places:
         from jackpot.decision.compare import ShardRuns

@@ -18,7 +18,8 @@ def request_approval(market: str, model: str, environment: str, run_id: str) -> 
     Returns:
         The request's id.
     """
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("request-approval", environment, run_id) as places:
         from jackpot.adapters.clock import now

@@ -22,7 +22,8 @@ def score_shards(plan: Input[Artifact], shards: str, output_uri: str, environmen
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("score_shards", environment, run_id):
         from jackpot.adapters.files import open_file, open_store

@@ -30,7 +30,8 @@ def system_test(
     """
     from pathlib import Path
 
-    from jackpot.adapters.step import emit, open_step
+    from jackpot.adapters.events import emit
+    from jackpot.adapters.step import open_step
 
     with open_step("system-test", environment, run_id) as places:
         from jackpot.adapters.candidate import candidate_server

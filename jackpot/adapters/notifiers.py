@@ -10,7 +10,7 @@ from ..environment import Sns
 from ..ports import Notice, Notifier
 from ..steps.notify import redacted
 from ..store import Store
-from .step import emit
+from .events import emit
 
 
 def send(notice: Notice, notifiers: Iterable[Notifier]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,18 +13,10 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..canonical import json_bytes
 from ..errors import InputError, JackpotError
+from .events import MARK, emit
 
 if TYPE_CHECKING:
     from .places import Places
-
-MARK = "jackpot-event: "
-"""What a step's log lines for programs begin with; the rest of the line is one JSON object."""
-
-
-def emit(event: str, **fields: Any) -> None:
-    """Print one line for programs into the step's log."""
-    print(MARK + json.dumps({"event": event, **fields}, ensure_ascii=True, allow_nan=False), flush=True)
-
 
 LAST_LINES = 12
 LONGEST_LINE = 300

@@ -12,7 +12,7 @@ from jackpot.adapters.kfp_local import run_pipeline
 def echo(text: str, run_id: str) -> None:
     import sys
 
-    from jackpot.adapters.step import emit
+    from jackpot.adapters.events import emit
 
     emit("echo", text=text, run_id=run_id, executable=sys.executable)
 
