@@ -77,7 +77,10 @@ def test_a_release_leaves_rights_alone(released: Path) -> None:
 
 
 def test_an_environment_without_images_or_a_wrong_name_is_refused_before_anything_is_applied(released: Path) -> None:
-    for environment, reason in (("production", "names no image yet"), ("prod", "no environment 'prod'")):
+    for environment, reason in (
+        ("production", "names no image yet"),
+        ("prod", "no environment 'prod'; there are: local production staging"),
+    ):
         code, asked, said = run(released, environment)
         assert code == 2
         assert asked == []

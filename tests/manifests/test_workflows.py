@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import yaml
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / ".github" / "workflows"
 NAMES = sorted(path.name for path in WORKFLOWS.glob("*.yaml"))
+ROOT = WORKFLOWS.parents[1]
+TOOLS = Path(sysconfig.get_path("scripts"))
 
 
 def load(name: str) -> dict[str, Any]:
@@ -18,6 +22,43 @@ def load(name: str) -> dict[str, Any]:
     workflow: dict[Any, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
     workflow["on"] = workflow.pop(True)
     return workflow
+
+
+def actionlint(text: str) -> str:
+    """Return what actionlint finds in a workflow, and shellcheck in its scripts: one line each, none if it is clean."""
+    command = [str(TOOLS / "actionlint"), "-shellcheck", str(TOOLS / "shellcheck"), "-pyflakes", "", "-oneline", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_actionlint_finds_nothing(name: str) -> None:
+    assert actionlint((WORKFLOWS / name).read_text()) == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ("run: echo ${{ steps.none.outputs.digest }}", "[expression]"),
+        ("runs: echo", "[syntax-check]"),
+        ("run: echo $HOME/$(pwd)", "SC2046"),
+    ],
+)
+def test_actionlint_and_its_shellcheck_do_look(wrong: str, found: str) -> None:
+    assert found in actionlint(f"on: push\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - {wrong}\n")
+
+
+@pytest.mark.parametrize("script", ["manifests/deploy.sh", "manifests/platform/apply.sh", "requirements.sh", ".ci/run"])
+def test_shellcheck_finds_nothing(script: str) -> None:
+    done = subprocess.run([TOOLS / "shellcheck", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pipe_fails_with_any_of_its_commands(name: str) -> None:
+    """GitHub runs a script by `bash -e` unless `bash` is asked for by name: then with pipefail too."""
+    assert load(name)["defaults"] == {"run": {"shell": "bash"}}
 
 
 @pytest.mark.parametrize("name", NAMES)
