@@ -119,15 +119,19 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def memory(pid: int) -> int:
-    """Return the bytes that a process and its descendants hold, shared pages counted once."""
+def memory(pid: int, kind: str = "Pss") -> int:
+    """Return the bytes that a process and its descendants hold, shared pages counted once.
+
+    `kind` names another line of smaps_rollup. Of one process over time ask "Rss": its proportional share ("Pss") grows
+    whenever another process lets go of a library that both had mapped.
+    """
     total = 0
     for one in family(pid):
         try:
             text = Path(f"/proc/{one}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{kind}:"))
     return total
 
 

@@ -254,9 +254,9 @@ def memory_over(folder: Path, date: str, rate: float, requests: int) -> list[Fig
     body, port = v1_body([2e7], date), servers.free_port()
     with servers.server(servers.ours(folder, port), port, PREDICT, body) as running:
         open_loop(running.url, PREDICT, body, rate, 50_000 / rate)
-        early = memory(running.pid)
+        early = memory(running.pid, "Rss")
         open_loop(running.url, PREDICT, body, rate, (requests - 50_000) / rate)
-        late = memory(running.pid)
+        late = memory(running.pid, "Rss")
     print(f"memory: {early / 2**20:.1f} MiB after 50,000 requests, {late / 2**20:.1f} after {requests:,}")
     return [Figure(f"memory after {requests:,} requests over after 50,000", late / early, "", "<= 1.02")]
 

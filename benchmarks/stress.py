@@ -247,12 +247,12 @@ def garbage(on: Stage, log: Path, count: int) -> list[Figure]:
     with running(on, log, "--body_seconds", "2") as server:
         began = time.monotonic()
         made.over_http(server.url, on.date, round(count * 0.65), verdicts)
-        early = memory(server.process.pid)
+        early = memory(server.process.pid, "Rss")
         made.over_grpc(server.grpc, on.date, round(count * 0.25), verdicts)
         made.by_schema(server.url, count // 10, verdicts)
         took = time.monotonic() - began
         still = httpx.post(server.url + PREDICT, content=on.body([2e7]), headers={"content-type": "application/json"})
-        late, defects = memory(server.process.pid), len(server.lines("defect"))
+        late, defects = memory(server.process.pid, "Rss"), len(server.lines("defect"))
     for kind, n in sorted(verdicts.counts.items()):
         print(f"  {kind}: {n:,}")
     print(f"{verdicts.counts.total():,} broken requests in {took:.0f} s; {defects} defects logged; "
@@ -311,7 +311,7 @@ def memory_over(on: Stage, log: Path, early: int, late: int) -> list[Figure]:
         for requests in (early, late):
             while done < requests:
                 done += len(open_loop(server.url, PREDICT, body, 1500, min(requests - done, 15_000) / 1500).latencies)
-            sizes.append(memory(server.process.pid))
+            sizes.append(memory(server.process.pid, "Rss"))
             print(f"memory: {sizes[-1] / 2**20:.1f} MiB after {done:,} requests")
     return [Figure(f"memory after {late:,} requests over after {early:,}", sizes[1] / sizes[0], "", "<= 1.02")]
 
