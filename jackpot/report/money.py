@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 SYMBOLS: Final[dict[str, str]] = {
@@ -11,6 +13,11 @@ SYMBOLS: Final[dict[str, str]] = {
     "JPY": "¥", "KRW": "₩", "MXN": "MX$", "NZD": "NZ$", "PHP": "₱", "USD": "$", "VND": "₫",
 }  # fmt: skip
 SCALES: Final = ((1e12, "trillion", "T"), (1e9, "billion", "B"), (1e6, "million", "M"))
+READ_SCALES: Final = {
+    "": 0, "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "b": 9, "bn": 9, "billion": 9, "t": 12, "trillion": 12,
+}  # fmt: skip
+GROUPING: Final = re.compile(r"[,\s']")
+AMOUNT: Final = re.compile(rf"([0-9]{{1,3}}(?:[,\s'][0-9]{{3}})+|[0-9]{{1,15}})(\.[0-9]+)?\s*({'|'.join(READ_SCALES)})")
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -46,6 +53,21 @@ class Money:
             if abs(amount) >= scale:
                 return self._signed(amount, f"{abs(amount) / scale:.6g}{letter}")
         return self._signed(amount, f"{abs(amount) / 1000:.6g}k") if abs(amount) >= 10_000 else self.exact(amount)
+
+    def read(self, words: str) -> float:
+        """Return an amount as people write it: "17,300,000", "17.3m", "£17.3 million", "GBP 17 300 000".
+
+        Raises ValueError for all else, as for "17,3": a comma or a space stands between thousands alone.
+        """
+        text = words.strip().lower()
+        for name in filter(None, (SYMBOLS.get(self.currency, "").lower(), self.currency.lower())):
+            text = text.removeprefix(name).removesuffix(name).strip()
+        found = AMOUNT.fullmatch(text)
+        if not found:
+            raise ValueError(f"no amount of {self.currency}: {words!r}")
+        whole, fraction, scale = found.groups()
+        figure = Decimal(GROUPING.sub("", whole) + (fraction or ""))
+        return float(figure * Decimal(10) ** READ_SCALES[scale or ""])
 
     def _signed(self, amount: float, figure: str) -> str:
         sign = MINUS if amount < 0 and figure.strip("0.,") else ""

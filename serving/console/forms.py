@@ -14,6 +14,7 @@ from jackpot.approval import AnsweredError, Rules, answer
 from jackpot.audit import AuditLog
 from jackpot.decision.changes import parse_changes
 from jackpot.outcomes import decide, decision_for
+from jackpot.report.money import Money
 
 from .desk import beside_of
 from .pages import Pages
@@ -35,10 +36,10 @@ class Forms:
         site.allowed(request, "decide", market)
         form = await site.form(request, "day", "jackpot", "reason", "supersede", "question")
         try:
-            jackpot = float(form["jackpot"].replace(",", "").replace(" ", ""))
+            jackpot = Money(site.desk.market(market).currency).read(form["jackpot"])
             day = dt.date.fromisoformat(form["day"])
         except ValueError:
-            words = "A decision needs a draw's date and a jackpot in figures, such as 20,000,000."
+            words = "A decision needs a draw's date and a jackpot, such as 20,000,000 or 17.5m."
             raise HTTPException(422, words) from None
         reason = " ".join([form["reason"].strip(), *_question(form["question"])]).strip()
         person, at = caller_of(request), site.desk.now().isoformat(timespec="seconds")

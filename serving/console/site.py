@@ -24,6 +24,7 @@ from jackpot.approval import Caller
 from jackpot.audit import Entry
 from jackpot.canonical import sha256
 from jackpot.errors import InputError
+from jackpot.report.money import Money
 
 from .actions import Actions
 from .desk import Desk, Kept
@@ -64,6 +65,7 @@ class Site:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._templates.filters["exact"] = lambda amount, currency: Money(currency).exact(amount)
 
     def may(self, request: Request, role: Role, market: str) -> bool:
         """Return whether the person of a request has a role on a market."""

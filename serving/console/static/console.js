@@ -7,6 +7,8 @@ const exact = (amount, currency) =>
   new Intl.NumberFormat(undefined, { style: "currency", currency, maximumFractionDigits: 0 }).format(amount);
 const share = (value) => new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 }).format(value);
 const plain = (value) => new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value);
+// As a form reads it, whatever the reader's locale.
+const grouped = (value) => Number(value).toLocaleString("en-GB");
 const day = (text) => Date.parse(`${text.slice(0, 10)}T12:00Z`) / 1000;
 
 function localise() {
@@ -64,6 +66,8 @@ const colour = (name, alpha) => {
   const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   return alpha ? `${value}${alpha}` : value;
 };
+// A day where ticks are nearer than months, else two of them would bear the same name.
+const date = (tick, apart) => new Date(tick * 1000).toLocaleDateString(undefined, { month: "short", timeZone: "UTC", ...(apart < 28 * 86400 ? { day: "numeric" } : { year: "2-digit" }) });
 const LOOKS = {
   line: () => ({ stroke: colour("accent"), width: 2.2 }),
   "point-line": () => ({ stroke: colour("muted"), width: 1.6 }),
@@ -86,7 +90,7 @@ function draw(place, plot, mark) {
   const axis = { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "13px system-ui, sans-serif" };
   const bands = plot.series.flatMap((one, index) =>
     one.look === "edge" && plot.series[index + 1]?.look === "edge" ? [{ series: [index + 2, index + 1], fill: colour("accent", "2e") }] : []);
-  const across = plot.across === "time" ? { ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleDateString(undefined, { month: "short", year: "2-digit", timeZone: "UTC" })), space: 70 }
+  const across = plot.across === "time" ? { ...axis, values: (_, ticks) => ticks.map((tick) => date(tick, ticks[1] - ticks[0])), space: 70 }
     : { ...axis, values: (_, ticks) => ticks.map((tick) => short(tick, plot.currency)), space: 80 };
   made.uplot = new uPlot({
     width: place.clientWidth || 480, height: 280, legend: { show: false }, cursor: { show: false },
@@ -235,14 +239,14 @@ function questions() {
     }
   };
   const changed = (event) => {
-    if (event?.target === slider) { chosen = true; if (decided) decided.value = slider.value; }
+    if (event?.target === slider) { chosen = true; if (decided) decided.value = grouped(slider.value); }
     asked.textContent = exact(Number(slider.value), currency);
     clearTimeout(timer);
     timer = setTimeout(ask, 40);
   };
   asked.textContent = exact(Number(slider.value), currency);
   form.addEventListener("input", changed);
-  form.addEventListener("reset", () => setTimeout(() => { slider.value = recommended; chosen = false; if (decided) decided.value = recommended; changed(); }));
+  form.addEventListener("reset", () => setTimeout(() => { slider.value = recommended; chosen = false; if (decided) decided.value = grouped(recommended); changed(); }));
   form.addEventListener("submit", (event) => event.preventDefault());
   ask();
 }

@@ -56,3 +56,34 @@ def test_odds_and_dates() -> None:
     assert one_in(0) == ""
     assert long_date("2026-11-28") == "Saturday 28 November 2026"
     assert short_date("2026-01-02") == "2 Jan 2026"
+
+
+@pytest.mark.parametrize(
+    ("words", "amount"),
+    [
+        ("20000000", 2e7),
+        ("17,300,000", 1.73e7),
+        ("£17.3m", 1.73e7),
+        ("17.3 Million", 1.73e7),
+        ("GBP 17 300 000", 1.73e7),
+        ("17\u202f300\u202f000 gbp", 1.73e7),
+        ("1'250'000.50", 1_250_000.5),
+        ("0.9bn", 9e8),
+        ("250k", 250_000.0),
+    ],
+)
+def test_amounts_are_read_as_people_write_them(words: str, amount: float) -> None:
+    assert POUNDS.read(words) == amount
+
+
+@pytest.mark.parametrize(
+    "words", ["", "17,3", "17.300.000", "1,73,000", "-5", "1e9", "nan", "€5m", "5 mm", "m", "١٢", "20,000,00", "9" * 16]
+)
+def test_what_could_be_taken_for_two_amounts_is_taken_for_none(words: str) -> None:
+    with pytest.raises(ValueError, match="no amount of GBP"):
+        POUNDS.read(words)
+
+
+@given(st.integers(0, 10**15 - 1), st.sampled_from(["GBP", "BRL", "NOK", "USD", "JPY"]))
+def test_what_is_written_in_full_is_read_back(amount: int, currency: str) -> None:
+    assert Money(currency).read(Money(currency).exact(amount)) == amount
