@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from . import v1, v2
 from .fleet import Fleet, Log, Served
-from .openapi import described
+from .openapi import described, page
 from .payload_log import PayloadLog
 from .refusal import Refusal, shown
 from .version import Forecast, Question, TooMuchAtOnceError, Version
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 JSON: Final = (b"content-type", b"application/json")
 BINARY: Final = (b"content-type", b"application/octet-stream")
+HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+NO_SCRIPT: Final = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
 CLOSE: Final = (b"connection", b"close")
+ADDRESS: Final = re.compile(r"https?://[\w.:\[\]-]{1,255}", re.ASCII)
+"""Of a server as its client calls it, where that is fit to be shown."""
 SHORT: Final = 16_384
 """Bodies up to so many bytes are answered in the event loop: their forecasts take under a millisecond."""
-KSERVE: Final = re.compile(r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models)?|/docs|/openapi\.json")
+KSERVE: Final = re.compile(r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models)?|/openapi\.json")
 """What KServe answers itself, GET alone."""
 MODEL: Final = re.compile(r"/(jackpot|v1)/models/([\w.-]+)|/v2/models/([\w.-]+)(?:/versions/([\w.-]+))?(/ready)?")
 """What is said of a model: `/jackpot/models/MODEL` is what KServe's own metadata has no room for."""
@@ -100,6 +104,11 @@ class ServingApp(FastAPI):
                 raise self._nothing_here(path, method, hot is not None)
             if (said := self._said(path)) is not None:
                 await _send(send, 200, orjson.dumps(said), [JSON])
+                return
+            if path == "/docs":
+                address = f"{scope['scheme']}://{dict(scope['headers']).get(b'host', b'').decode('latin-1')}"
+                shown = page(self.openapi(), address if ADDRESS.fullmatch(address) else "http://localhost:8080")
+                await _send(send, 200, shown.encode(), [HTML, NO_SCRIPT])
                 return
             if not KSERVE.fullmatch(path):
                 raise self._nothing_here(path, method, False)

@@ -1,8 +1,11 @@
-"""The OpenAPI page: KServe's own, with what the models here take and give, and examples that work."""
+"""The OpenAPI document and its page: KServe's own, with what the models here take and give, and examples that work."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, Final
+
+import orjson
 
 from .fleet import Fleet
 from .v2 import INPUTS
@@ -42,6 +45,43 @@ def described(document: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
     for parameter in parameters:
         if parameter["name"] == "model_name":
             parameter |= {"example": name, "schema": {"type": "string", "enum": list(fleet.served)}}
+        elif parameter["name"] == "model_version" and version:
+            parameter["example"] = version.version
     for path in [path for path in document["paths"] if "/repository/" in path]:
         del document["paths"][path]
     return document
+
+
+STYLE: Final = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+section { border-top: 1px solid; margin-top: 1rem }
+h2 { font: 600 1rem ui-monospace, monospace; overflow-wrap: anywhere }
+pre { overflow-x: auto; padding: .6rem; border: 1px solid }
+"""
+
+
+def page(document: dict[str, Any], url: str) -> str:
+    """Return the document as one page of HTML without script or outside request, each call a line for a shell."""
+    info, parts = document["info"], []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            called = path
+            for parameter in operation.get("parameters", ()):
+                called = called.replace(f"{{{parameter['name']}}}", str(parameter.get("example", "")) or "NAME")
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            line = f"curl -s {url}{called}"
+            if "example" in body:
+                line += f" -H 'content-type: application/json' -d '{orjson.dumps(body['example']).decode()}'"
+            told = [operation.get("summary", ""), operation.get("description", "")]
+            parts.append(
+                f"<section><h2>{escape(method.upper())} {escape(path)}</h2>"
+                + "".join(f"<p>{escape(words)}</p>" for words in dict.fromkeys(told) if words)
+                + f"<pre tabindex='0'>{escape(line)}</pre></section>"
+            )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(info['title'])}</title><style>{STYLE}</style><h1>{escape(info['title'])}</h1>"
+        "<p>The calls of this server, each with a line that works. For programs: "
+        f'<a href="/openapi.json">openapi.json</a>.</p>{"".join(parts)}</html>'
+    )

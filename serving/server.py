@@ -122,7 +122,7 @@ def serve() -> None:
         wanted = partial(dict, {one.name: one})
     fleet = Fleet(wanted, store, settings, metrics, log)
     payloads = PayloadLog(open_store(arguments.payload_store), settings, log) if arguments.payload_store else None
-    app = ServingApp(title="Jackpot Optimiser", version="1", docs_url="/docs", redoc_url=None)
+    app = ServingApp(title="Jackpot Optimiser", version="1", docs_url=None, redoc_url=None)
     tracing = open_tracing(os.environ, settings, log)
     app.serve(fleet, log, lines.add, payloads, tracing)
     metrics.gauges["jackpot_log_lines_dropped"] = "Lines of the log that did not fit.", lambda: lines.dropped

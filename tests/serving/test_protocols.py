@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import html
+import re
+import shlex
+import subprocess
 from typing import Any
 
 import httpx
@@ -173,3 +177,16 @@ def test_the_api_page_has_an_example_that_works(server: Server) -> None:
         example = post["requestBody"]["content"]["application/json"]["example"]
         assert httpx.post(f"{server.url}/v1/models/{MARKET}:{verb}", json=example).status_code == 200
     assert not [path for path in paths if "repository" in path]
+
+
+def test_each_line_of_the_api_page_works_as_it_stands(server: Server) -> None:
+    found = httpx.get(f"{server.url}/docs")
+    assert found.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "<script" not in found.text
+    lines = [html.unescape(line) for line in re.findall(r"<pre[^>]*>(.*?)</pre>", found.text)]
+    assert len(lines) > 8
+    for line in lines:
+        words = [*shlex.split(line), "-o", "/dev/null", "-w", "%{http_code}"]
+        assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "200", line
+    odd = httpx.get(f"{server.url}/docs", headers={"host": "$(id)"})
+    assert "$(id)" not in odd.text
