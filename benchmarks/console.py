@@ -218,19 +218,20 @@ def many_markets(week: Path, root: Path) -> dict[str, float]:
 
 
 def crowd(week: Path, root: Path, seconds: float) -> dict[str, float]:
-    """Return what 50 people met who read, asked, decided and approved for so long, signed in by tokens."""
+    """Return what 50 people met who read, asked, decided, answered and verified for so long, signed in by tokens.
+
+    Ten may only read, 20 decide, 15 approve, 5 administer; each tries everything.
+    """
     subprocess.run(["cp", "-r", f"{week}/.", str(root)], check=True)
     key = ec.generate_private_key(ec.SECP256R1())
     jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())) | {"kid": "one"}
     (root / "keys.json").write_text(json.dumps({"keys": [jwk]}))
-    people = [f"person{number:02d}" for number in range(PEOPLE)]
-    known = json.dumps([f"oidc:{one}@example.com" for one in people])
-    roles = (
-        f"{{read: {{england: {known}}}, decide: {{england: {known}}}, administer: {{england: {known}}}, identity: oidc"
-    )
-    text = ENVIRONMENT.partition("console:")[0].replace("[alice, dora]", known)
+    people = [f"oidc:person{number:02d}@example.com" for number in range(PEOPLE)]
+    may = {"read": people, "decide": people[10:30], "approve": people[30:45], "administer": people[45:]}
+    roles = ", ".join(f"{role}: {{england: {json.dumps(may[role])}}}" for role in ("read", "decide", "administer"))
+    text = ENVIRONMENT.partition("console:")[0].replace("[alice, dora]", json.dumps(may["approve"]))
     (root / "crowd.yaml").write_text(
-        f"{text}console: {roles}, issuer: '{ISSUER}', audience: {AUDIENCE}, keys: keys.json}}\n"
+        f"{text}console: {{{roles}, identity: oidc, issuer: '{ISSUER}', audience: {AUDIENCE}, keys: keys.json}}\n"
     )
     path = root / "crowd.yaml"
     places = open_places(str(path))
@@ -238,22 +239,23 @@ def crowd(week: Path, root: Path, seconds: float) -> dict[str, float]:
     until = time.monotonic() + seconds
     with served(path) as (base, _):
 
-        def click(number: int) -> list[tuple[str, int, float]]:
+        def click(number: int) -> list[tuple[str, int, float, bool]]:
             dice, met = random.Random(number), []  # noqa: S311
             claims = {
                 "iss": ISSUER,
                 "aud": AUDIENCE,
                 "exp": time.time() + 3600,
-                "email": f"{people[number]}@example.com",
+                "email": people[number].removeprefix("oidc:"),
             }
             headers = {
                 "authorization": "Bearer " + jwt.encode(claims, key, "ES256", headers={"kid": "one"}),
                 "origin": base,
             }
             with httpx.Client(base_url=base, headers=headers, timeout=120) as client:
-                page = client.get("/markets/england").text
-                token = page.partition('name="token" value="')[2][:64]
-                day = page.partition('name="day" value="')[2][:10]
+                bearing = ("", f"/approvals/{requests[0].number}", "/audit")
+                shown = "".join(client.get(f"/markets/england{place}").text for place in bearing)
+                token = shown.partition('name="token" value="')[2][:64]
+                day = shown.partition('data-draw="')[2][:10]
                 while time.monotonic() < until:
                     chosen, begun = dice.random(), time.perf_counter()
                     if chosen < 0.55:
@@ -275,16 +277,20 @@ def crowd(week: Path, root: Path, seconds: float) -> dict[str, float]:
                             "supersede": dice.choice(["yes", ""]),
                         }
                         answer = client.post("/markets/england/decide", data=form)
+                    elif chosen < 0.92:
+                        what = "administer"
+                        answer = client.post("/markets/england/audit/verify", data={"token": token})
                     else:
-                        what, asked = "answer", dice.choice(requests)
+                        what, asked = "approve", dice.choice(requests)
                         form = {
                             "token": token,
-                            "verdict": "rejected",
+                            "verdict": dice.choice(["approved", "rejected"]),
                             "reason": f"{number}",
                             "evidence": str(asked.body["evidence_sha256"]),
                         }
                         answer = client.post(f"/markets/england/approvals/{asked.number}", data=form)
-                    met.append((what, answer.status_code, time.perf_counter() - begun))
+                    right = what not in may or people[number] in may[what]
+                    met.append((what, answer.status_code, time.perf_counter() - begun, right))
                     time.sleep(dice.uniform(0.2, 1.0))
             return met
 
@@ -295,8 +301,11 @@ def crowd(week: Path, root: Path, seconds: float) -> dict[str, float]:
     return {
         "crowd_seconds": seconds,
         "crowd_clicks": len(met),
-        "crowd_5xx": sum(status >= 500 for _, status, _ in met),
-        "crowd_click_p95_s": p95([took for _, _, took in met]),
+        "crowd_5xx": sum(status >= 500 for _, status, _, _ in met),
+        "crowd_click_p95_s": p95([took for _, _, took, _ in met]),
+        "crowd_without_right": sum(not right for _, _, _, right in met),
+        "crowd_allowed_without_right": sum(not right and status != 403 for _, status, _, right in met),
+        "crowd_refused_with_right": sum(right and status == 403 for _, status, _, right in met),
         "crowd_decisions": len(list(log.entries("decision"))),
         "crowd_requests_answered": len(set(answered)),
         "crowd_requests_answered_twice": len(answered) - len(set(answered)),
@@ -337,6 +346,8 @@ LIMITS = {
     "today_200_first_s": 1,
     "today_200_p95_s": 1,
     "crowd_5xx": 0,
+    "crowd_allowed_without_right": 0,
+    "crowd_refused_with_right": 0,
     "crowd_requests_answered_twice": 0,
     "crowd_audit_faults": 0,
     "killed_answered_but_lost": 0,
