@@ -11,8 +11,9 @@ fill() {
         -e "s|PLACE_DOMAIN|$PLACE_DOMAIN|g" -e "s|PLACE_ISSUER|$PLACE_ISSUER|g" -e "s|PLACE_JWKS|$PLACE_JWKS|g" \
         -e "s|PLACE_VPC_CIDR|$PLACE_VPC_CIDR|g" -e "s|PLACE_ZONE|$PLACE_ZONE|g"
 }
+rendered=$(kubectl kustomize "$folder") # not in the pipe, which would go on without it
 if [ "${2:-}" = --show ]; then
-    kubectl kustomize "$folder" | fill
+    printf '%s\n' "$rendered" | fill
 else
-    kubectl kustomize "$folder" | fill | kubectl apply --server-side --field-manager=jackpot-platform -f -
+    printf '%s\n' "$rendered" | fill | kubectl apply --server-side --field-manager=jackpot-platform -f -
 fi

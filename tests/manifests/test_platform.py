@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,25 +14,38 @@ from typing import Any
 import pytest
 import yaml
 
-from manifests.reading import Object, containers, name_of, pods
+from manifests.reading import Object, containers, name_of, pods, selects
 
 PLATFORM = Path(__file__).resolve().parents[2] / "manifests" / "platform"
 Kustomize = Callable[[Path], list[Object]]
 
 
-def deployment(name: str, container: str, app: str, **extra: Any) -> Object:
-    labels = {"app": app}
+HARDENED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
+WAITING = {"image": "example/wait:1", "securityContext": {**HARDENED, "runAsUser": 1000}}
+
+
+def deployment(
+    name: str, container: str, labels: dict[str, str], waits: int = 0, space: str = "kubeflow", **extra: Any
+) -> Object:
+    """Return a stand-in labelled and secured as upstream's, which runs what waits for other parts first."""
+    pod: Object = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": container,
+                "image": "example/part:1",
+                "securityContext": {**HARDENED, "runAsUser": 1000, "runAsGroup": 0},
+                **extra,
+            }
+        ],
+    }
+    if waits:
+        pod["initContainers"] = [{"name": f"wait-{number}", **WAITING} for number in range(waits)]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "kubeflow"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": container, "image": "example/part:1", **extra}]},
-            },
-        },
+        "metadata": {"name": name, "namespace": space},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
 
 
@@ -57,18 +73,47 @@ KUBEFLOW = [
         "pipeline-runner",
         rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     ),
+    plain(
+        "rbac.authorization.k8s.io/v1",
+        "Role",
+        "ml-pipeline-ui",
+        rules=[
+            {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get", "list"]},
+        ],
+    ),
     deployment(
         "ml-pipeline",
         "ml-pipeline-api-server",
-        "ml-pipeline",
+        {"app": "ml-pipeline"},
+        waits=2,
         env=[referred("OBJECTSTORECONFIG_ACCESSKEY"), referred("OBJECTSTORECONFIG_SECRETACCESSKEY")],
     ),
-    deployment("ml-pipeline-ui", "ml-pipeline-ui", "ml-pipeline-ui", env=[referred("MINIO_ACCESS_KEY")]),
-    deployment("metadata-grpc-deployment", "container", "metadata-grpc-server", args=["--mysql_config_host=mysql"]),
+    deployment("ml-pipeline-ui", "ml-pipeline-ui", {"app": "ml-pipeline-ui"}, env=[referred("MINIO_ACCESS_KEY")]),
+    *(
+        deployment(name, name, {"app": name}, waits=1)
+        for name in ("ml-pipeline-persistenceagent", "ml-pipeline-scheduledworkflow")
+    ),
+    deployment("metadata-writer", "main", {"app": "metadata-writer"}, waits=1),
+    deployment("workflow-controller", "workflow-controller", {"app": "workflow-controller"}),
+    deployment(
+        "metadata-grpc-deployment",
+        "container",
+        {"component": "metadata-grpc-server"},
+        waits=1,
+        args=["--mysql_config_host=mysql"],
+    ),
+    deployment("metadata-envoy-deployment", "container", {"component": "metadata-envoy"}),
     # Whatever we take away must be there, or kustomize says so.
-    *(deployment(name, name, name) if kind == "Deployment" else plain(api, kind, name) for api, kind, name in WITHOUT),
+    *(
+        deployment(name, name, {"app": name}) if kind == "Deployment" else plain(api, kind, name)
+        for api, kind, name in WITHOUT
+    ),
 ]
 KSERVE = [
+    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}},
+    deployment("kserve-controller-manager", "kube-rbac-proxy", {"control-plane": "kserve"}, space="kserve"),
     plain("v1", "ConfigMap", "inferenceservice-config", "kserve", data={"deploy": "{}", "logger": "kept"}),
     {
         "apiVersion": "serving.kserve.io/v1alpha1",
@@ -127,21 +172,101 @@ def test_kubeflow_uses_the_pods_roles_and_tls_to_its_database(patched: Callable[
     assert json.loads(objects["ConfigMap kubeflow/ml-pipeline-config"]["data"]["config.json"])
 
 
-def test_kubeflow_keeps_no_wildcard_and_is_hardened(patched: Callable[..., list[Object]]) -> None:
+def test_kubeflow_keeps_no_wildcard_and_its_pages_read_no_secret(patched: Callable[..., list[Object]]) -> None:
+    roles = [item for item in patched("kubeflow-pipelines", KUBEFLOW) if item["kind"] == "Role"]
+    assert {role["metadata"]["name"] for role in roles} == {"pipeline-runner", "ml-pipeline-ui"}
+    for role in roles:
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            assert "secrets" not in rule["resources"]
+
+
+def test_kubeflow_is_hardened_and_keeps_its_user(patched: Callable[..., list[Object]]) -> None:
+    """An image without a user of its own, or with one by name, does not start without upstream's `runAsUser`."""
     objects = patched("kubeflow-pipelines", KUBEFLOW)
-    (role,) = [item for item in objects if item["kind"] == "Role"]
-    for rule in role["rules"]:
-        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
-        assert "secrets" not in rule["resources"]
     seen = 0
     for item, pod in pods(objects):
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True, name_of(item)
         for container in containers(pod):
-            assert container["securityContext"]["readOnlyRootFilesystem"] is True
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True, name_of(item)
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["runAsUser"] == 1000
             seen += 1
-    assert seen == 3
+    assert seen == 14
     assert {"ResourceQuota", "LimitRange"} <= {item["kind"] for item in objects}
+    (writer,) = [pod for item, pod in pods(objects) if item["metadata"]["name"] == "metadata-writer"]
+    assert [mount["name"] for mount in writer["spec"]["containers"][0]["volumeMounts"]] == ["tmp"]
+
+
+@pytest.mark.parametrize(("component", "upstream"), [("kubeflow-pipelines", KUBEFLOW), ("kserve", KSERVE)])
+def test_a_platforms_namespace_admits_restricted_pods_only(
+    patched: Callable[..., list[Object]], component: str, upstream: list[Object]
+) -> None:
+    (space,) = [item for item in patched(component, upstream) if item["kind"] == "Namespace"]
+    assert space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_kubeflows_edges_begin_and_end_at_pods_that_there_are(
+    patched: Callable[..., list[Object]], production: list[Object]
+) -> None:
+    """Also those of a run, which the product names: a label that upstream does not use is an edge that nobody has."""
+    objects = patched("kubeflow-pipelines", KUBEFLOW)
+    there = [pod["metadata"]["labels"] for _, pod in pods(objects)] + [{"workflows.argoproj.io/workflow": "a-run"}]
+    seen = set()
+    for item in [*objects, *production]:
+        if item["kind"] not in {"NetworkPolicy", "PodMonitor"} or item["metadata"].get("namespace") != "kubeflow":
+            continue
+        spec = item["spec"]
+        ends = [spec.get("podSelector", spec.get("selector"))]
+        ends += [
+            peer["podSelector"]
+            for edge in [*spec.get("ingress", []), *spec.get("egress", [])]
+            for peer in [*edge.get("from", []), *edge.get("to", [])]
+            if "podSelector" in peer and "namespaceSelector" not in peer
+        ]
+        for selector in ends:
+            assert [labels for labels in there if selects(selector, labels)], name_of(item)
+            for rule in selector.get("matchExpressions", []):
+                for value in rule.get("values", []):
+                    assert [labels for labels in there if labels.get(rule["key"]) == value], f"{name_of(item)}: {value}"
+        seen.add(item["metadata"]["name"])
+    assert {"metadata-mysql", "callers-metadata", "runs-pipelines", "workflow-controller"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("folder", "upstream", "objects"),
+    [
+        (
+            "kubeflow-pipelines",
+            "pipelines/manifests/kustomize/env/cert-manager/platform-agnostic-k8s-native",
+            KUBEFLOW,
+        ),
+        ("kserve", "kserve/config/overlays/standalone/kserve", KSERVE),
+    ],
+)
+def test_upstream_checked_out_beside_us_is_what_the_script_applies(
+    tmp_path: Path, kustomize: Kustomize, folder: str, upstream: str, objects: list[Object]
+) -> None:
+    kustomize(PLATFORM / "gateway")  # skips where there is no kubectl
+    shutil.copytree(PLATFORM, tmp_path / "manifests" / "platform")
+    names = re.findall(r"\$\{(PLACE_\w+):\?\}", (PLATFORM / "apply.sh").read_text())
+    places = {name: f"filled-{name[6:].lower()}" for name in names}
+
+    def show() -> subprocess.CompletedProcess[str]:
+        command = ["sh", "manifests/platform/apply.sh", f"manifests/platform/installed/{folder}", "--show"]
+        env = os.environ | places
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+
+    assert show().returncode != 0, "nothing is checked out yet"
+    beside = tmp_path / "build" / "platform" / upstream
+    beside.mkdir(parents=True)
+    (beside / "upstream.yaml").write_text(yaml.safe_dump_all(objects))
+    (beside / "kustomization.yaml").write_text("resources: [upstream.yaml]\n")
+    done = show()
+    assert done.returncode == 0, done.stderr
+    assert len(list(yaml.safe_load_all(done.stdout))) >= 4
+    assert "PLACE_" not in done.stdout
 
 
 def test_kubeflows_api_is_reached_by_named_callers_only(patched: Callable[..., list[Object]]) -> None:
@@ -152,7 +277,8 @@ def test_kubeflows_api_is_reached_by_named_callers_only(patched: Callable[..., l
     }
     assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for name, spec in policies.items():
-        if spec["podSelector"] == {"matchLabels": {"app": "ml-pipeline"}} and name != "kubernetes-webhooks":
+        to_api = spec["podSelector"] == {"matchLabels": {"app": "ml-pipeline"}} and "Ingress" in spec["policyTypes"]
+        if to_api and name != "kubernetes-webhooks":
             (edge,) = spec["ingress"]
             assert {port["port"] for port in edge["ports"]} == {8887, 8888}
             assert all(peer["podSelector"] for peer in edge["from"]), "an empty selector means every pod"
@@ -168,9 +294,11 @@ def test_a_patch_whose_object_upstream_no_longer_has_fails_loudly(
 
 
 def test_kserve_runs_in_standard_mode_over_the_gateway_api(patched: Callable[..., list[Object]]) -> None:
-    config, storage = patched("kserve", KSERVE)
-    if config["kind"] != "ConfigMap":
-        config, storage = storage, config
+    objects = patched("kserve", KSERVE)
+    (config,) = [item for item in objects if item["kind"] == "ConfigMap"]
+    (storage,) = [item for item in objects if item["kind"] == "ClusterStorageContainer"]
+    (manager,) = [pod for _, pod in pods(objects)]
+    assert {"cpu", "memory"} <= manager["spec"]["containers"][0]["resources"]["limits"].keys()
     assert config["data"]["logger"] == "kept"
     assert json.loads(config["data"]["deploy"]) == {"defaultDeploymentMode": "Standard"}
     ingress = json.loads(config["data"]["ingress"])
