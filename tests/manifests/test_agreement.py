@@ -238,7 +238,7 @@ def test_the_scan_that_a_release_waits_for_is_one_that_the_registry_makes() -> N
 
 
 def test_a_release_may_read_the_registry_that_it_copies_from() -> None:
-    assert DEPLOY.index('--password-stdin "$FROM"') < DEPLOY.index("imagetools create")
+    assert DEPLOY.index('--password-stdin "$FROM"') < DEPLOY.index("cosign copy")
     data, cluster = ((TEMPLATES / f"{name}.yaml").read_text() for name in ("data", "cluster"))
     assert data.count("role/jackpot-*-release") == 2
     assert cluster.count("${ImagesFrom}:repository/jackpot-optimiser/") == 2

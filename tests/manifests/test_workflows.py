@@ -111,4 +111,16 @@ def test_production_comes_after_staging_with_the_digests_that_were_built() -> No
     text = str(deploy["steps"])
     assert "docker build-push" not in text
     assert "digests/pipeline" in text
-    assert text.index("cosign verify") < text.index("make deploy")
+    assert text.index("cosign copy") < text.index("cosign verify") < text.index("make deploy")
+
+
+def test_a_signature_is_copied_with_its_image_and_checked_where_the_image_runs() -> None:
+    steps = {step.get("name"): step for step in load("deploy.yaml")["jobs"]["deploy"]["steps"]}
+    here = "${{ steps.registry.outputs.registry }}"
+    copied = steps["Copy the images as they are, with their signatures"]
+    assert copied["env"]["HERE"] == here
+    assert "--only" not in copied["run"], "the image too, which has no other way"
+    checked = steps["The images that will run are signed by this repository's release"]
+    assert "if" not in checked
+    assert checked["env"] == {"HERE": here}
+    assert '"$HERE/jackpot-optimiser/$target@$(cat "digests/$target")"' in checked["run"]
