@@ -25,6 +25,10 @@ once() {
 
 if kubectl auth can-i create roles --namespace jackpot --quiet; then
     apply "$overlay/foundation"
+    if grep -qsx IDENTITY=irsa "$overlay/services/place.env"; then
+        accounts=$(cd "$(dirname "$0")/.." && python3 -m manifests.identities "$environment")
+        printf '%s\n' "$accounts" | kubectl apply --server-side --field-manager=jackpot-identities -f -
+    fi
 else
     echo "foundation/ left as it is: not allowed to change rights"
 fi

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from manifests.documents import TEMPLATES, roles, shown, statements, template
+from manifests.identities import annotated
 from manifests.reading import Object
 
 DATA, CLUSTER = template("data"), template("cluster")
@@ -184,9 +185,27 @@ def test_every_job_has_one_role_and_every_role_one_holder() -> None:
         held = pod["Statement"][0]["Condition"]["StringEquals"]
         assert held["aws:RequestTag/kubernetes-namespace"] == one["Namespace"]
         assert held["aws:RequestTag/kubernetes-service-account"] == one["ServiceAccount"]
-        federated = json.loads(irsa["Fn::Sub"])["Statement"][0]
+        text, values = irsa["Fn::Sub"]
+        assert values["Issuer"]["Fn::Select"][1]["Fn::Split"][1] == {
+            "Fn::GetAtt": ["Cluster", "OpenIdConnectIssuerUrl"]
+        }
+        federated = json.loads(text)["Statement"][0]
         account = f"system:serviceaccount:{one['Namespace']}:{one['ServiceAccount']}"
         assert federated["Condition"]["StringEquals"]["${Issuer}:sub"] == account
+
+
+def test_with_irsa_the_same_accounts_are_told_the_same_roles() -> None:
+    place = (TEMPLATES.parents[1] / "overlays" / "production" / "services" / "place.env").read_text()
+    told = {
+        (one["metadata"]["namespace"], one["metadata"]["name"]): one["metadata"]["annotations"]
+        for one in annotated(place, (TEMPLATES / "cluster.yaml").read_text())
+    }
+    bound = [one["Properties"] for one in of_type("AWS::EKS::PodIdentityAssociation").values()]
+    assert told.keys() == {(one["Namespace"], one["ServiceAccount"]) for one in bound}
+    for one in bound:
+        role = RESOURCES[one["RoleArn"]["Fn::GetAtt"][0]]["Properties"]["RoleName"]["Fn::Sub"]
+        (arn,) = told[one["Namespace"], one["ServiceAccount"]].values()
+        assert re.fullmatch(r"arn:aws:iam::\d{12}:role/" + role.replace("${Environment}", "production"), arn)
 
 
 def test_bound_accounts_of_the_product_exist(production: list[Object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 KUBECTL = """#!/bin/sh
 echo "$*" >> "$LOG"
 case "$*" in
+    *"-f -") cat > "$LOG.given" ;;
     *"can-i create roles"*) [ "$MAY" = yes ] ;;
     *"get job "*jsonpath*) cat "$DONE" 2>/dev/null ;;
     *"get job "*) [ -f "$DONE" ] ;;
@@ -38,7 +40,7 @@ def run(tmp_path: Path, environment: str, may: str = "yes", done: bool = False) 
 
 @pytest.fixture
 def released(tmp_path: Path) -> Path:
-    shutil.copytree(MANIFESTS, tmp_path / "manifests", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(MANIFESTS, tmp_path / "manifests", ignore=shutil.ignore_patterns("__pycache__"))
     images = tmp_path / "manifests" / "overlays" / "staging" / "images" / "kustomization.yaml"
     images.write_text(images.read_text().replace("sha256:" + "0" * 64, "sha256:" + "ab" * 32))
     return tmp_path
@@ -67,6 +69,28 @@ def test_a_job_that_failed_is_tried_again(released: Path) -> None:
     assert code == 0
     (deleted,) = [i for i, line in enumerate(asked) if "delete job mlflow-upgrade-abababababab" in line]
     assert "create job mlflow-upgrade-abababababab" in " ".join(asked[deleted:])
+
+
+def test_with_irsa_each_account_gets_its_role_before_a_pod_starts(released: Path) -> None:
+    place = released / "manifests" / "overlays" / "staging" / "services" / "place.env"
+    assert not [line for line in run(released, "staging")[1] if "identities" in line], "Pod Identity needs none"
+    place.write_text(place.read_text() + "IDENTITY=irsa\n")
+    code, asked, _ = run(released, "staging")
+    assert code == 0
+    (named,) = [i for i, line in enumerate(asked) if "--field-manager=jackpot-identities" in line]
+    assert "staging/foundation" in asked[named - 1]
+    assert "staging/services" in asked[named + 1]
+    given = json.loads((released / "log.given").read_text())["items"]
+    roles = {
+        (one["metadata"]["namespace"], one["metadata"]["name"]): one["metadata"]["annotations"]
+        for one in given
+        if one["kind"] == "ServiceAccount"
+    }
+    arn = "arn:aws:iam::111122223333:role/jackpot-staging-weekly"
+    assert roles["kubeflow", "pipeline-runner"] == {"eks.amazonaws.com/role-arn": arn}
+    assert not [line for line in run(released, "staging", may="no")[1] if "identities" in line], (
+        "a right, not a release's"
+    )
 
 
 def test_a_release_leaves_rights_alone(released: Path) -> None:
