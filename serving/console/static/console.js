@@ -94,6 +94,8 @@ function draw(place, plot, mark) {
     : { ...axis, values: (_, ticks) => ticks.map((tick) => short(tick, plot.currency)), space: 80 };
   made.uplot = new uPlot({
     width: place.clientWidth || 480, height: 280, legend: { show: false }, cursor: { show: false },
+    // Draws are dates: a month begins where UTC says, not at the reader's midnight.
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { x: { time: plot.across === "time" } },
     axes: [across, { ...axis, values: (_, ticks) => ticks.map(write), size: 76 }],
     series: [{}, ...plot.series.map((one) => ({ label: one.label, points: { show: plot.x.length < 3 }, ...LOOKS[one.look]() }))],
