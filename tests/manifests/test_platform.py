@@ -331,6 +331,25 @@ def test_kubeflows_pages_ask_for_a_login_and_models_stay_inside(kustomize: Kusto
     assert [listener["protocol"] for listener in public] == ["HTTPS"]
 
 
+def test_the_gateways_proxies_are_restricted_and_have_a_place_to_write(kustomize: Kustomize) -> None:
+    """Envoy Gateway takes a security context as it is, for both containers, and leaves out its own."""
+    objects = {name_of(item): item for item in kustomize(PLATFORM / "gateway")}
+    proxy = objects["EnvoyProxy envoy-gateway-system/hardened"]["spec"]["provider"]["kubernetes"]["envoyDeployment"]
+    context = proxy["container"]["securityContext"]
+    assert context["runAsNonRoot"] is context["readOnlyRootFilesystem"] is True
+    assert context["runAsUser"] > 0
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    patch = proxy["patch"]["value"]["spec"]["template"]["spec"]
+    both = {one["name"]: one for one in patch["containers"]}
+    assert both.keys() == {"envoy", "shutdown-manager"}
+    assert {mount["name"] for one in both.values() for mount in one["volumeMounts"]} == {"tmp"}
+    assert [volume["name"] for volume in patch["volumes"]] == ["tmp"]
+    for limits in (proxy["container"]["resources"]["limits"], both["shutdown-manager"]["resources"]["limits"]):
+        assert {"cpu", "memory"} <= limits.keys()
+
+
 def test_places_left_open_are_those_that_apply_fills() -> None:
     found = {
         name
