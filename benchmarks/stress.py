@@ -312,8 +312,8 @@ def memory_over(on: Stage, log: Path, early: int, late: int) -> list[Figure]:
             while done < requests:
                 done += len(open_loop(server.url, PREDICT, body, 1500, min(requests - done, 15_000) / 1500).latencies)
             sizes.append(memory(server.process.pid, "Rss"))
-            heap = memory(server.process.pid, "Anonymous") / 2**20
-            print(f"memory: {sizes[-1] / 2**20:.1f} MiB after {done:,} requests, {heap:.1f} of it anonymous", flush=True)
+            resident, anonymous = sizes[-1] / 2**20, memory(server.process.pid, "Anonymous") / 2**20
+            print(f"memory: {resident:.1f} MiB after {done:,} requests, {anonymous:.1f} of it anonymous", flush=True)
     return [Figure(f"memory after {late:,} requests over after {early:,}", sizes[1] / sizes[0], "", "<= 1.02")]
 
 
