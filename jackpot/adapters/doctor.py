@@ -243,7 +243,7 @@ def _cluster(settings: Environment) -> Iterator[Finding]:
             if error.status == 403:
                 yield Finding(f"crd {crd}", "skipped", "this identity may not look")
             else:
-                yield Finding(f"crd {crd}", "failed", "not installed", "make deploy installs manifests/platform first")
+                yield Finding(f"crd {crd}", "failed", "not installed", "install the platform: docs/eks.md, step 4")
         else:
             yield Finding(f"crd {crd}", "ok", "installed")
     reviews = client.AuthorizationV1Api()
