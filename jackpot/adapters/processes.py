@@ -2,66 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cache
+from itertools import islice
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Final
 
 from ..errors import JackpotError
 from ..workers import worker_pool
 
 if TYPE_CHECKING:
     import datetime as dt
+    from multiprocessing.synchronize import Barrier
 
     from ..ports import Files
+    from ..scoring.contract import Plan
     from ..scoring.model import ScoringModel
     from ..scoring.shard import Scorer
-    from ..steps.batch import GivenModel
+
+SECONDS: Final = 300.0
+"""Within which a process must have started."""
 
 
 @contextmanager
 def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Start processes that score; they import what they need while the job is still being planned."""
-    with worker_pool(count) as pool:
-        for _ in range(count):
-            pool.submit(_prepare)
+    """Yield a pool of processes that score; the first imports what it needs already while the model is found."""
+    each = get_context("spawn").Barrier(count)
+    with worker_pool(count, _begin, each) as pool:
+        pool.submit(_prepare)
         yield pool
 
 
-def learn(pool: ProcessPoolExecutor, count: int, given: GivenModel, quantiles: tuple[float, ...]) -> None:
-    """Have each process make a model's tables while the job is still being planned."""
+def learn(
+    pool: ProcessPoolExecutor, count: int, files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]
+) -> Future[ScoringModel]:
+    """Have the first process make a model's tables, for all of them, and the others start, while the job is planned."""
+    learned = pool.submit(_learn, files, as_of, quantiles)
+    for _ in range(count - 1):
+        pool.submit(_prepare)
+    return learned
+
+
+def give(pool: ProcessPoolExecutor, count: int, plan: Plan, model: ScoringModel, output_uri: str) -> None:
+    """Give each of the processes its job."""
     for _ in range(count):
-        pool.submit(_learn, {**given.files}, given.as_of, quantiles)
+        pool.submit(_take, plan.job, model, output_uri)
 
 
 def run_shards(
-    pool: ProcessPoolExecutor, job: str, output_uri: str, numbers: Sequence[int], on_done: Callable[[list[int]], None]
+    pool: ProcessPoolExecutor, count: int, numbers: Iterable[int], on_done: Callable[[list[int]], None]
 ) -> None:
-    """Score the shards of a job, telling `on_done` at least every second which more are done.
+    """Score shards of the job that the processes were given, telling `on_done` at least every second which are done.
 
     Raises what the first that failed raised. A process that is killed ends the job with JackpotError; what was scored
     stays, and another call does the rest.
     """
-    futures: dict[Future[None], int] = {}
+    left = iter(numbers)
+    under_way: dict[Future[None], int] = {}
     try:
-        for number in numbers:
-            futures[pool.submit(_score, job, output_uri, number)] = number
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        # Few at a time: a signal that comes while a task is handed over may leave its lock held.
+        while True:
+            for number in islice(left, 2 * count - len(under_way)):
+                under_way[pool.submit(_score, number)] = number
+            if not under_way:
+                return
+            done, _ = wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            on_done([futures[future] for future in done])
+            on_done([under_way.pop(future) for future in done])
     except BrokenProcessPool:
         raise JackpotError(
             "a process that scored was killed (the usual cause: out of memory); the shards that are done stay: run "
             "the same command again, perhaps with fewer --processes"
         ) from None
-    finally:
-        for future in futures:
-            future.cancel()
+
+
+_each: list[Barrier] = []
+_given: list[tuple[str, ScoringModel, str]] = []
+"""What this process scores: job, model and where to."""
+
+
+def _begin(each: Barrier) -> None:
+    _each.append(each)
 
 
 def _prepare() -> None:
@@ -71,32 +96,32 @@ def _prepare() -> None:
     from ..scoring import shard  # noqa: F401
 
 
-_learned: list[tuple[Files, ScoringModel]] = []
-
-
-def _learn(files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]) -> None:
+def _learn(files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]) -> ScoringModel:
     from ..scoring.model import load_scoring_model
 
-    if not _learned:
-        model = load_scoring_model(files, as_of)
-        model.curves(quantiles).learn_calendar()
-        _learned.append((files, model))
+    model = load_scoring_model(files, as_of)
+    model.curves(quantiles).learn_calendar()
+    return model
 
 
-@lru_cache(maxsize=1)
-def _scorer(job: str, output_uri: str) -> Scorer:
+def _take(job: str, model: ScoringModel, output_uri: str) -> None:
+    _given.append((job, model, output_uri))
+    # Until all have taken theirs, so that none takes two.
+    _each[0].wait(SECONDS)
+
+
+@cache
+def _scorer() -> Scorer:
     from ..scoring.job import read_plan
-    from ..scoring.model import load_scoring_model
     from ..scoring.shard import Scorer
     from ..steps.batch import same_file
     from .files import open_file, open_store
 
+    ((job, model, output_uri),) = _given
     store = open_store(output_uri)
-    plan, files = read_plan(store, job)
-    same = (model for known, model in _learned if files.items() <= known.items() and model.as_of == plan.seen_from)
-    model = next(same, None) or load_scoring_model(files, plan.seen_from)
+    plan = read_plan(store, job)
     return Scorer(plan, model, same_file(plan, open_file), store)
 
 
-def _score(job: str, output_uri: str, number: int) -> None:
-    _scorer(job, output_uri).score(number)
+def _score(number: int) -> None:
+    _scorer().score(number)

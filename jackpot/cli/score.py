@@ -48,23 +48,28 @@ def command(
     # One thread a process: the processes fill the cores.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from ..adapters.files import open_file, open_store
-    from ..adapters.processes import learn, run_shards, scoring_processes
-    from ..scoring.job import collect, missing_shards, plan_job
+    from ..adapters.processes import give, learn, run_shards, scoring_processes
 
     output = Output(as_json)
     levels = _levels(quantiles)
     file, store = open_file(input_uri), open_store(output_uri)
     with scoring_processes(processes) as pool:
         with output.working(f"reading {input_uri}"):
+            # After the first process was started: it imports the same beside this one.
+            from ..scoring.job import collect, missing_shards, plan_job
+            from ..scoring.model import load_scoring_model
+
             given = _model(model, market, environment)
-            learn(pool, processes, given, levels)
-            chosen = cast("Format | None", form)
-            plan = plan_job(given.files, given.version, file, store, chosen, levels, shard_rows, given.as_of)
+            learned = learn(pool, processes, given.files, given.as_of, levels)
+            loaded = load_scoring_model(given.files, given.as_of)
+            plan = plan_job(loaded, given.version, file, store, cast("Format | None", form), levels, shard_rows)
         missing = missing_shards(plan, store)
         rows = [span.rows for span in plan.shards]
         said = f"scoring {input_uri}, {len(missing)} of {len(rows)} shards to do"
         with output.progress(said, sum(rows[number] for number in missing)) as advance:
-            run_shards(pool, plan.job, output_uri, missing, lambda done: advance(sum(rows[number] for number in done)))
+            if missing:
+                give(pool, processes, plan, learned.result(), output_uri)
+            run_shards(pool, processes, missing, lambda done: advance(sum(rows[number] for number in done)))
     manifest = collect(plan, store)
     place = store.uri(plan.job)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -62,11 +61,6 @@ class Plan(Record):
     writer: str
     """The library that writes the files, and FILES: another release may write other bytes."""
     shards: tuple[Span, ...]
-
-    @property
-    def seen_from(self) -> dt.date:
-        """The day that the market is seen from."""
-        return dt.date.fromisoformat(self.as_of)
 
     @cached_property
     def job(self) -> str:

@@ -8,10 +8,9 @@ from collections import Counter
 from ..canonical import sha256
 from ..demand.storage import model_hash
 from ..errors import InputError, JackpotError, Problem
-from ..ports import Files
 from ..store import Store
 from .contract import FILES, SHARD_ROWS, File, Format, Manifest, Plan
-from .model import MARKET, MODEL_FILES, SNAPSHOT, load_scoring_model
+from .model import MARKET, MODEL_FILES, SNAPSHOT, ScoringModel, load_scoring_model
 from .reading import format_of, lay_out
 from .rows import check_columns
 from .shard import added_columns, shard_record
@@ -20,14 +19,13 @@ QUANTILES = (0.05, 0.95)
 
 
 def plan_job(
-    files: Files,
+    model: ScoringModel,
     version: str,
     file: File,
     store: Store,
     output_format: Format | None = None,
     quantiles: tuple[float, ...] = QUANTILES,
     shard_rows: int = SHARD_ROWS,
-    as_of: dt.date | None = None,
 ) -> Plan:
     """Read the input once, plan its scoring and leave plan and model in the store; return the plan.
 
@@ -38,15 +36,14 @@ def plan_job(
 
     form = format_of(file.uri)
     _check_quantiles(quantiles)
-    model = load_scoring_model(files, as_of)
     layout = lay_out(file, form, shard_rows)
     check_columns(layout.schema, file.uri, added_columns(quantiles))
     plan = Plan(
         market=model.market.market,
-        model=model_hash(files),
+        model=model_hash(model.files),
         model_version=version,
-        snapshot=sha256(files[SNAPSHOT]),
-        market_file=sha256(files[MARKET]),
+        snapshot=sha256(model.files[SNAPSHOT]),
+        market_file=sha256(model.files[MARKET]),
         as_of=model.as_of.isoformat(),
         input_uri=file.uri,
         input_version=file.version,
@@ -60,8 +57,8 @@ def plan_job(
         writer=f"pyarrow {pa.__version__}, files {FILES}",
         shards=layout.shards,
     )
-    for name in MODEL_FILES:
-        store.put_new(f"{plan.job}/model/{name}", files[name])
+    for name, data in model.files.items():
+        store.put_new(f"{plan.job}/model/{name}", data)
     store.replace(f"{plan.job}/plan.json", plan.to_bytes())
     return plan
 
@@ -77,10 +74,15 @@ def _check_quantiles(quantiles: tuple[float, ...]) -> None:
     raise InputError(Problem(wrong, field="quantiles", found=found, allowed="such as 0.05,0.95"))
 
 
-def read_plan(store: Store, job: str) -> tuple[Plan, Files]:
-    """Return a job's plan and the files of its model."""
-    plan = Plan.model_validate_json(store.read(f"{job}/plan.json"))
-    return plan, {name: store.read(f"{job}/model/{name}") for name in MODEL_FILES}
+def read_plan(store: Store, job: str) -> Plan:
+    """Return a job's plan."""
+    return Plan.model_validate_json(store.read(f"{job}/plan.json"))
+
+
+def read_model(store: Store, plan: Plan) -> ScoringModel:
+    """Return a job's model."""
+    files = {name: store.read(f"{plan.job}/model/{name}") for name in MODEL_FILES}
+    return load_scoring_model(files, dt.date.fromisoformat(plan.as_of))
 
 
 def missing_shards(plan: Plan, store: Store) -> list[int]:

@@ -33,8 +33,9 @@ REACH: Final = 100.0
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A conditioned model, and which jackpots and days it is asked for."""
+    """A conditioned model, the files that it came from, and which jackpots and days it is asked for."""
 
+    files: Files
     demand: Demand
     market: Market
     as_of: dt.date
@@ -79,4 +80,6 @@ def load_scoring_model(files: Files, as_of: dt.date | None = None) -> ScoringMod
         raise InputError(Problem("no draws to forecast from", where=SNAPSHOT))
     last = pd.Timestamp(draws["draw_date"].iloc[-1]).date()
     demand = load_model(files).condition(draws, market)
-    return ScoringModel(demand, market, as_of or last + dt.timedelta(days=1), last)
+    return ScoringModel(
+        {name: files[name] for name in MODEL_FILES}, demand, market, as_of or last + dt.timedelta(days=1), last
+    )

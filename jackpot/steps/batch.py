@@ -13,7 +13,7 @@ from ..demand.storage import model_hash
 from ..errors import InputError, JackpotError, Problem
 from ..ports import Files, Registry
 from ..scoring.contract import File, Format, Plan
-from ..scoring.job import missing_shards, plan_job, read_plan
+from ..scoring.job import missing_shards, plan_job, read_model, read_plan
 from ..scoring.model import MARKET, MODEL_FILES, SNAPSHOT, load_scoring_model
 from ..scoring.shard import Scorer
 from ..store import MissingObjectError, Store
@@ -103,8 +103,8 @@ def plan_batch(
         problem = Problem("no such format", field="output_format", found=output_format, allowed="csv, parquet or empty")
         raise InputError(problem)
     form = cast("Format | None", output_format or None)
-    model = champion(registry, results, market, synthetic_allowed)
-    return plan_job(model.files, model.version, file, store, form, as_of=model.as_of)
+    given = champion(registry, results, market, synthetic_allowed)
+    return plan_job(load_scoring_model(given.files, given.as_of), given.version, file, store, form)
 
 
 def tasks(plan: Plan, store: Store, most: int = TASKS) -> list[str]:
@@ -123,8 +123,8 @@ def score_shards(job: str, shards: str, store: Store, open_file: Callable[[str],
     numbers = [int(number) for number in shards.split()]
     if not numbers:
         return 0
-    plan, files = read_plan(store, job)
-    scorer = Scorer(plan, load_scoring_model(files, plan.seen_from), same_file(plan, open_file), store)
+    plan = read_plan(store, job)
+    scorer = Scorer(plan, read_model(store, plan), same_file(plan, open_file), store)
     return sum(scorer.score(number).rows for number in numbers)
 
 

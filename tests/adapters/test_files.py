@@ -10,7 +10,7 @@ import pytest
 from jackpot.adapters.files import open_file, open_store
 from jackpot.canonical import sha256
 from jackpot.errors import InputError
-from jackpot.scoring.job import collect, missing_shards, plan_job, read_plan
+from jackpot.scoring.job import collect, missing_shards, plan_job, read_model
 from jackpot.scoring.model import load_scoring_model
 from jackpot.scoring.shard import Scorer
 from jackpot.store import FolderStore
@@ -43,8 +43,10 @@ def test_a_file_is_scored_from_s3_to_s3_with_the_bytes_that_folders_get(s3: Any,
         (str(tmp_path / "rows.csv"), str(tmp_path / "out")),
     ):
         file, store = open_file(source), open_store(out)
-        plan = plan_job(model_files_of("england", "state_space"), "v1", file, store, "parquet", shard_rows=1_000)
-        scorer = Scorer(plan, load_scoring_model(read_plan(store, plan.job)[1]), file, store)
+        plan = plan_job(
+            load_scoring_model(model_files_of("england", "state_space")), "v1", file, store, "parquet", shard_rows=1_000
+        )
+        scorer = Scorer(plan, read_model(store, plan), file, store)
         assert [scorer.score(number).scored for number in missing_shards(plan, store)] == [1_000, 1_000]
         assert missing_shards(plan, store) == []
         manifest = collect(plan, store)

@@ -93,12 +93,14 @@ def test_progress_goes_to_standard_error_line_by_line_where_nobody_watches(capsy
 @pytest.mark.parametrize("when", ["before", "under way"])
 def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path, when: str) -> None:
     from jackpot.adapters.files import open_file, open_store
-    from jackpot.adapters.processes import run_shards, scoring_processes
+    from jackpot.adapters.processes import give, run_shards, scoring_processes
     from jackpot.scoring.job import missing_shards, plan_job
+    from jackpot.scoring.model import load_scoring_model
 
     (tmp_path / "rows.csv").write_text("\n".join(csv_lines(60_000)) + "\n")
     out = str(tmp_path / "out")
-    plan = plan_job(model_files_of(), "v1", open_file(str(tmp_path / "rows.csv")), open_store(out), shard_rows=1_000)
+    model = load_scoring_model(model_files_of())
+    plan = plan_job(model, "v1", open_file(str(tmp_path / "rows.csv")), open_store(out), shard_rows=1_000)
     done: list[int] = []
 
     def kill() -> None:
@@ -111,11 +113,12 @@ def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path,
         done.extend(numbers)
 
     with scoring_processes(1) as pool:
+        give(pool, 1, plan, model, out)
         if when == "before":
             kill()
             time.sleep(1.0)
         with pytest.raises(JackpotError) as stop:
-            run_shards(pool, plan.job, out, missing_shards(plan, open_store(out)), on_done)
+            run_shards(pool, 1, missing_shards(plan, open_store(out)), on_done)
     assert type(stop.value) is JackpotError
     for said in ("was killed", "out of memory", "stay", "the same command again", "--processes"):
         assert said in str(stop.value)

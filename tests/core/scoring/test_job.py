@@ -20,7 +20,7 @@ from jackpot.canonical import json_bytes, sha256
 from jackpot.errors import InputError, JackpotError
 from jackpot.scoring import contract
 from jackpot.scoring.contract import Manifest, Plan
-from jackpot.scoring.job import collect, missing_shards, plan_job, read_plan
+from jackpot.scoring.job import collect, missing_shards, plan_job, read_model
 from jackpot.scoring.model import load_scoring_model
 from jackpot.scoring.reading import chunks, lay_out
 from jackpot.scoring.shard import Scorer
@@ -34,13 +34,12 @@ MODEL = ("england", "state_space")
 def plan_of(source: Path, out: Path, shard_rows: int = 1_000, form: str | None = None) -> Plan:
     wanted = {"csv": "csv", "parquet": "parquet", None: None}[form]
     file, store = open_file(str(source)), FolderStore(out)
-    return plan_job(model_files_of(*MODEL), "v1", file, store, wanted, shard_rows=shard_rows)  # type: ignore[arg-type]
+    return plan_job(load_scoring_model(model_files_of(*MODEL)), "v1", file, store, wanted, shard_rows=shard_rows)  # type: ignore[arg-type]
 
 
 def score(source: Path, out: Path, shard_rows: int = 1_000, form: str | None = None) -> Manifest:
     plan, store = plan_of(source, out, shard_rows, form), FolderStore(out)
-    _, files = read_plan(store, plan.job)
-    scorer = Scorer(plan, load_scoring_model(files, plan.seen_from), open_file(str(source)), store)
+    scorer = Scorer(plan, read_model(store, plan), open_file(str(source)), store)
     for number in missing_shards(plan, store):
         scorer.score(number)
     return collect(plan, store)
@@ -145,7 +144,7 @@ def test_an_input_that_changes_under_way_ends_the_job(tmp_path: Path) -> None:
     source, out = tmp_path / "rows.csv", tmp_path / "out"
     source.write_text("\n".join(csv_lines(50)) + "\n")
     file = open_file(str(source))
-    plan = plan_job(model_files_of(*MODEL), "v1", file, FolderStore(out))
+    plan = plan_job(load_scoring_model(model_files_of(*MODEL)), "v1", file, FolderStore(out))
     source.write_text("\n".join(csv_lines(40)) + "\n")
     model = load_scoring_model(model_files_of(*MODEL))
     with pytest.raises(InputError, match="changed while it was scored"):
@@ -220,7 +219,7 @@ def test_quantiles_that_are_none_are_told_apart(tmp_path: Path, levels: tuple[fl
     (tmp_path / "rows.csv").write_text("\n".join(csv_lines(5)) + "\n")
     file = open_file(str(tmp_path / "rows.csv"))
     with pytest.raises(InputError) as stop:
-        plan_job(model_files_of(*MODEL), "v1", file, FolderStore(tmp_path / "out"), None, levels)
+        plan_job(load_scoring_model(model_files_of(*MODEL)), "v1", file, FolderStore(tmp_path / "out"), None, levels)
     (problem,) = stop.value.problems
     assert said in problem.message
 

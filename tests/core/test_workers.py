@@ -1,0 +1,21 @@
+"""Processes that work for this one, and end with it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from jackpot.workers import worker_pool
+
+
+def test_an_error_waits_for_nothing_that_is_under_way() -> None:
+    def interrupted() -> None:
+        with worker_pool(1) as pool:
+            pool.submit(time.sleep, 60)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 30
