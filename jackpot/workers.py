@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any
+
+from .collecting import collect_seldom
 
 
 def worker_pool(count: int, begin: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
@@ -34,8 +35,7 @@ class _Pool(ProcessPoolExecutor):
 
 
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    # All is said by then, and taking the modules apart takes a fifth of a second.
-    atexit.register(os._exit, 0)
+    collect_seldom()
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     if begin is not None:
         begin(*arguments)

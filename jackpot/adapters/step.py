@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..canonical import json_bytes
+from ..collecting import collect_seldom
 from ..errors import InputError, JackpotError
 from .events import MARK, emit
 
@@ -58,6 +59,7 @@ def open_step(name: str, environment: str, run_id: str) -> Iterator[Places]:
     """
     from .places import open_places
 
+    collect_seldom()
     # One thread a step: the arithmetic, and so the last digit, does not depend on the number of cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

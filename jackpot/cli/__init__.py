@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from ..collecting import collect_seldom
 from ..errors import InputError, JackpotError
 from .output import Output
 
@@ -103,6 +104,7 @@ def _terminate(*_: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad input or usage."""
+    collect_seldom()
     words = list(sys.argv[1:] if arguments is None else arguments)
     output, verbose = Output(as_json="--json" in words), not {"-v", "--verbose"}.isdisjoint(words)
     if threading.current_thread() is threading.main_thread():

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -35,6 +36,8 @@ class Scorer:
     def __init__(self, plan: Plan, model: ScoringModel, file: File, store: Store) -> None:
         self.plan, self.model, self.file, self.store = plan, model, file, store
         self.curves = model.curves(plan.quantiles)
+        # A file is hashed while the disk, or S3, takes it.
+        self._hasher = ThreadPoolExecutor(1, "hash")
         self.bounds = Bounds(*model.jackpots, model.as_of, model.last_day)
 
     def score(self, number: int) -> ShardRecord:
@@ -76,8 +79,9 @@ class Scorer:
     def _put(self, key: str, data: bytes, rows: int) -> Part | None:
         if not rows:
             return None
+        hashed = self._hasher.submit(sha256, data)
         self.store.replace(key, data)
-        return Part(key=key, sha256=sha256(data), size=len(data), rows=rows)
+        return Part(key=key, sha256=hashed.result(), size=len(data), rows=rows)
 
 
 def shard_record(plan: Plan, store: Store, number: int) -> ShardRecord | None:
