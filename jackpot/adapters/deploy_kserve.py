@@ -124,6 +124,8 @@ class KServeDeployer:
         new, live = self._predictor(target), self._get(service)
         stable = Predictor.read(live["spec"]["predictor"]) if live else None
         found: list[dict[str, Any]] | None = None if stable and stable.sha256 == new.sha256 else []
+        if found is not None:
+            self._room(service)
         if stable is not None and found is not None:
             self._dry_run(service, stable, new)
             for percent in STEPS:
@@ -180,8 +182,47 @@ class KServeDeployer:
         )
 
     def _dry_run(self, service: str, stable: Predictor, new: Predictor) -> None:
-        """Let admission, quotas and field ownership speak before anything changes."""
+        """Let admission and field ownership speak before anything changes."""
         self._apply(service, stable, (new, 0), dryRun="All")
+
+    def _room(self, service: str) -> None:
+        """Refuse a version whose first pod the namespace's quotas would not admit; a dry run starts none, cannot tell.
+
+        https://kubernetes.io/docs/concepts/policy/resource-quotas/
+        """
+        from kubernetes.utils.quantity import parse_quantity
+
+        space = self._settings.namespace
+        found = self._call(
+            f"read the quotas of {space}", "GET", "/resourcequotas", base=f"/api/v1/namespaces/{space}", missing=True
+        )
+        runtime = self._call(
+            f"read the runtime {self._settings.runtime}",
+            "GET",
+            f"/servingruntimes/{self._settings.runtime}",
+            base=f"/apis/{GROUP}/v1alpha1/namespaces/{space}",
+            missing=True,
+        )
+        wants = {"pods": parse_quantity(1)}
+        for container in ((runtime or {}).get("spec") or {}).get("containers") or ():
+            for side, amounts in (container.get("resources") or {}).items():
+                for resource, amount in amounts.items():
+                    # A quota on `cpu` is one on `requests.cpu`.
+                    for name in (f"{side}.{resource}", *([resource] if side == "requests" else ())):
+                        wants[name] = wants.get(name, parse_quantity(0)) + parse_quantity(amount)
+        short = []
+        for quota in (found or {}).get("items") or ():
+            used = (quota.get("status") or {}).get("used") or {}
+            for name, hard in ((quota.get("status") or {}).get("hard") or {}).items():
+                left = parse_quantity(hard) - parse_quantity(used.get(name, 0))
+                if name in wants and left < wants[name]:
+                    short.append(f"{quota['metadata']['name']}: {name} {left} left of {hard}, {wants[name]} needed")
+        if short:
+            raise JackpotError(
+                f"there is no room for another pod of {service} in {space}, and nothing was changed: "
+                f"{'; '.join(short)}. Raise the quota (manifests/base/foundation/limits.yaml), or wait for another "
+                "roll-out to end"
+            )
 
     def _get(self, service: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self._call(f"read {_name(service)}", "GET", f"/{_name(service)}", missing=True)
@@ -279,14 +320,18 @@ class KServeDeployer:
         query: list[tuple[str, str]] | None = None,
         body: Any = None,
         missing: bool = False,
+        base: str | None = None,
     ) -> Any:
-        """Ask the API server; raise JackpotError with what it said and what to do."""
+        """Ask the API server, of InferenceServices unless `base` says otherwise.
+
+        Raises JackpotError with what it said and what to do.
+        """
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
             return self._client.call_api(
-                f"/apis/{GROUP}/{VERSION}/namespaces/{self._settings.namespace}/{PLURAL}{path}",
+                (base or f"/apis/{GROUP}/{VERSION}/namespaces/{self._settings.namespace}/{PLURAL}") + path,
                 method,
                 query_params=query or [],
                 header_params={

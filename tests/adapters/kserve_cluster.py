@@ -63,6 +63,8 @@ class Cluster:
     owners: dict[str, dict[Path, set[str]]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     shares: list[tuple[int, ...]] = field(default_factory=list)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What else the API server has, by path."""
     answer: tuple[int, dict[str, Any]] | None = None
     """In place of every answer of the API server."""
     lock: Any = field(default_factory=threading.Lock)
@@ -165,6 +167,8 @@ def serve(cluster: Cluster) -> ThreadingHTTPServer:
                 cluster.requests.append((self.command, self.path, {**query, **dict(self.headers)}))
                 if cluster.answer is not None:
                     self.reply(*cluster.answer)
+                elif self.command == "GET" and url.path in cluster.others:
+                    self.reply(200, cluster.others[url.path])
                 elif self.command == "GET" and name in cluster.objects:
                     self.reply(200, cluster.with_status(cluster.objects[name], port))
                 elif self.command == "PATCH":

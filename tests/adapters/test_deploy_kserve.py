@@ -254,6 +254,55 @@ def test_a_candidate_has_no_traffic_to_watch(stage: Stage, watched: PrometheusSe
     assert [step["percent"] for step in recorded(stage, "england-candidate")] == [10, 50, 100]
 
 
+def quota(**left: str) -> dict[str, Any]:
+    hard = {"limits.cpu": "32", "limits.memory": "48Gi", "pods": "80", "cpu": "16"}
+    used = {
+        "limits.cpu": left.get("cpu", "1"),
+        "limits.memory": left.get("memory", "1Gi"),
+        "pods": left.get("pods", "3"),
+        "cpu": left.get("requests", "1"),
+    }
+    status = {"hard": hard, "used": used}
+    return {"items": [{"metadata": {"name": "jackpot-serving"}, "spec": {"hard": hard}, "status": status}]}
+
+
+SPACE = "namespaces/jackpot-serving"
+LIMITS = {"limits": {"cpu": "1", "memory": "768Mi"}, "requests": {"cpu": "250m"}}
+RUNTIME = {"spec": {"containers": [{"resources": LIMITS}]}}
+
+
+@pytest.mark.parametrize(
+    ("used", "short"),
+    [
+        ({"cpu": "31500m"}, r"limits\.cpu 0\.500 left of 32, 1 needed"),
+        ({"memory": "47.5Gi"}, r"limits\.memory 536870912.* left of 48Gi, 805306368 needed"),
+        ({"requests": "16"}, r"cpu 0 left of 16, 0\.250 needed"),
+        ({"pods": "80"}, r"pods 0 left of 80, 1 needed"),
+    ],
+)
+def test_a_canary_without_room_is_refused_before_anything_changes(
+    stage: Stage, used: dict[str, str], short: str
+) -> None:
+    stage.cluster.others = {
+        f"/api/v1/{SPACE}/resourcequotas": quota(**used),
+        f"/apis/serving.kserve.io/v1alpha1/{SPACE}/servingruntimes/jackpot": RUNTIME,
+    }
+    applied = len([one for one in stage.cluster.requests if one[0] == "PATCH"])
+    with pytest.raises(JackpotError, match=f"no room for another pod of england.*nothing was changed: .*{short}"):
+        stage.deployer.roll_out("england", stage.new)
+    assert len([one for one in stage.cluster.requests if one[0] == "PATCH"]) == applied
+    assert stage.deployer.served("england") == stage.old.sha256
+
+
+def test_a_canary_that_just_fits_goes_on(stage: Stage) -> None:
+    stage.cluster.others = {
+        f"/api/v1/{SPACE}/resourcequotas": quota(cpu="31", memory="47.25Gi", pods="79"),
+        f"/apis/serving.kserve.io/v1alpha1/{SPACE}/servingruntimes/jackpot": RUNTIME,
+    }
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.deployer.served("england") == stage.new.sha256
+
+
 def test_a_humans_edit_is_reported_and_left_alone(stage: Stage) -> None:
     live = stage.cluster.objects["england"]
     body = {"spec": {"predictor": {"minReplicas": 9}}}
