@@ -246,16 +246,19 @@ class CashPromise:
 def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots: Array) -> CashPromise:
     """Return what is left of a promise; what was held at its start is what is held now less what the draws left.
 
-    There is no plan where the payout ratio's never comes near the floor.
+    There is no plan where the payout ratio's keeps the cash far enough from its floor, whatever is announced now.
     """
     time, x, past = purse.time, purse.room, purse.past
     spent = not np.isnan(past).any()
     if not spent:
         time = replace(time, past=0, tested=time.tested[time.past :], last=time.last[time.past :])
     if outlook.ratio is not None:
-        typical = (float(jackpots[len(jackpots) // 2]),)
-        reserve = purse.reserve is not None
-        if x + outlook.lowest(situation, typical, time.left + purse.horizon, reserve=reserve).min() >= 0:
+        # Luck that has spared a reserve is not spent again; cash is let be where half of the risk allowed is not taken.
+        nodes, enough = jackpots[[len(jackpots) // 2, -1]], 1.0 - (1.0 - purse.confidence) / 2
+        if purse.reserve is not None:
+            nodes, enough = nodes[:1], 1.0
+        lows = lows_of(situation, outlook, purse, time.left, nodes)
+        if all((x + low >= 0).mean() >= enough for parts in lows for low in parts):
             return CashPromise(time.left, None, purse.confidence, purse.confidence, purse.confidence, spent)
     key = time.past, purse.reserve is not None
     if key not in outlook.purses:
@@ -270,6 +273,14 @@ def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots
         kept = min(kept, purse.confidence)
     least, after = min(kept, purse.confidence), min(later, purse.confidence)
     return CashPromise(time.left, plan, kept, least, after, spent)
+
+
+def lows_of(
+    situation: Situation, outlook: Outlook, purse: Purse, left: int, jackpots: Array
+) -> list[tuple[Array, Array]]:
+    """Return the lowest changes of a purse over the `left` draws of its period, and after them, for each jackpot."""
+    reserve = purse.reserve is not None
+    return [outlook.lowest_in_parts(situation, (float(one),), left, purse.horizon, reserve=reserve) for one in jackpots]
 
 
 def with_floor(situation: Situation, outlook: Outlook, purse: Purse, promise: CashPromise, jackpots: Array) -> Outlook:
@@ -293,11 +304,7 @@ def with_floor(situation: Situation, outlook: Outlook, purse: Purse, promise: Ca
         return plan.restoring <= ratio.plan.restoring and float(now.later[0]) >= least
 
     def lasts(one: Outlook, least: float) -> bool:
-        reserve, few = purse.reserve is not None, jackpots[[0, len(jackpots) // 2]]
-        lows = [
-            one.lowest_in_parts(situation, (float(jackpot),), promise.left, purse.horizon, reserve=reserve)
-            for jackpot in few
-        ]
+        lows = lows_of(situation, one, purse, promise.left, jackpots[[0, len(jackpots) // 2]])
         now, then = (max(float((purse.room + low >= 0).mean()) for low in part) for part in zip(*lows, strict=True))
         return now >= least and then >= promise.later
 
