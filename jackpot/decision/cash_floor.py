@@ -263,9 +263,10 @@ def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots
     key = time.past, purse.reserve is not None
     if key not in outlook.purses:
         known = None if outlook.ratio is None else outlook.ratio.plan.ahead
-        outlook.purses[key] = cash_ahead(situation, 0.0, 0.0, time, jackpots, purse.reserve, known)
-    ahead = replace(outlook.purses[key], x_start=x - float(past.sum()) if spent else x, x_now=x)
-    plan = make_plan(ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER), purse.confidence)
+        ahead = cash_ahead(situation, 0.0, 0.0, time, jackpots, purse.reserve, known)
+        outlook.purses[key] = ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER, programmes={})
+    x_start = x - float(past.sum()) if spent else x
+    plan = make_plan(replace(outlook.purses[key], x_start=x_start, x_now=x), purse.confidence)
     kept, later = float(plan.worth.kept[0]), float(plan.worth.later[0])
     if plan.restoring or time.past == 0:
         kept = purse.confidence

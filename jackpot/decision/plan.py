@@ -5,8 +5,9 @@ The mathematics: docs/decision.md, "The sum" and "This draw".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -32,6 +33,8 @@ _BETWEEN = 4
 _REFINEMENTS = 2
 _CERTAIN = 0.9999
 _NEARER = 0.01
+_NEAR = 1.5
+"""Sums between two powers of it share a grid."""
 _ROUNDING = 1e-9
 
 
@@ -88,6 +91,8 @@ class Ahead:
 
     due: tuple[float, ...] = ()
     """What falls due of earlier draws' prizes at each stage, where x is cash and any does; in `stages` already."""
+    programmes: dict[Cells, Programme] | None = field(default=None, compare=False, repr=False)
+    """Those of the same stages from other sums, where they are shared: a grid of x then serves all that are near."""
 
     @property
     def sampled_at(self) -> Array:
@@ -106,7 +111,10 @@ class Ahead:
     @cached_property
     def programme(self) -> Programme:
         """The solved programme."""
-        return Programme(self.stages, self._cells)
+        cells, known = self._cells, {} if self.programmes is None else self.programmes
+        if cells not in known:
+            known[cells] = Programme(self.stages, cells)
+        return known[cells]
 
     @property
     def free_value(self) -> float:
@@ -131,7 +139,9 @@ class Ahead:
         worst = [max(-float(stage.increment.min()), 0.0) + max(float(np.max(stage.drop)), 0.0) for stage in self.stages]
         best = [max(float(stage.increment.max()), 0.0) + max(-float(np.min(stage.drop)), 0.0) for stage in self.stages]
         total = max(sum(worst[:period]), sum(worst[period:]))
-        x = (self.x_start, self.x_now, 0.0)
+        x = [self.x_start, self.x_now, 0.0]
+        if self.programmes is not None:
+            x = [math.copysign(_NEAR ** math.ceil(math.log(abs(one), _NEAR)), one) if one else 0.0 for one in x]
         often = sum(tested) > _OFTEN
         widest = max(float(np.abs(stage.increment).max()) for stage in self.stages)
         below = min(total, max(2.0 * widest, total / 4)) if often else total
@@ -493,8 +503,11 @@ def _least(
     if programme.cells.read(programme.attainable[t, 0], np.array([x]))[0] < confidence - _ROUNDING:
         return programme.solve(unit * _MULTIPLIERS[-1:], promised, *draws, tail, restore=restore)
     low, multipliers = 0.0, np.zeros(1)
-    for _ in range(_REFINEMENTS + 2):
-        policy = programme.solve(multipliers, promised, *draws, tail, restore=restore)
+    for turn in range(_REFINEMENTS + 2):
+        if turn == 0:
+            policy = programme.unpaid(promised, *draws, tail, restore=restore)
+        else:
+            policy = programme.solve(multipliers, promised, *draws, tail, restore=restore)
         chances = np.array([programme.cells.read(row, np.array([x]))[0] for row in policy.kept[t - draws[0]]])
         enough = chances >= confidence - _ROUNDING
         row = int(enough.argmax()) if enough.any() else int(chances.argmax())

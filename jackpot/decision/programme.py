@@ -164,6 +164,7 @@ class Programme:
             kernels[alike] = kernels.get(alike) or _kernel(stage, self.cells)
         self._kernels = [kernels[id(stage.increment), id(stage.chance)] for stage in self.stages]
         self._known: dict[int, Array] = {}
+        self._unpaid: dict[tuple[float, int, int, float | None, bool], Policy] = {}
         self.attainable = np.ones(shape)
         self.restoring = np.zeros((len(self.stages), rows, self.cells.count), dtype=np.int16)
         self.score = np.ones(shape)
@@ -265,6 +266,15 @@ class Programme:
             for target, table in zip((policy.value, policy.kept, policy.later), tables, strict=False):
                 target[t] = np.take_along_axis(table, action[None], axis=0)[0]
         return policy
+
+    def unpaid(
+        self, confidence: float, begin: int, end: int, tail: Policy | None = None, *, restore: bool = True
+    ) -> Policy:
+        """Return what `solve` does at the multiplier 0, asked for again with each other x."""
+        key = confidence, begin, end, None if tail is None else float(tail.multiplier[0]), restore
+        if key not in self._unpaid:
+            self._unpaid[key] = self.solve(np.zeros(1), confidence, begin, end, tail, restore=restore)
+        return self._unpaid[key]
 
     def lagrangian(self, multiplier: Array, begin: int, end: int, beyond: Array | None = None) -> Array:
         """Return the most that value + multiplier * P(kept) can be before draw `begin`, (rows, cells).

@@ -31,6 +31,8 @@ ANSWERS_KEPT: Final = 256
 AT_ONCE: Final = {False: 2, True: 1}
 """Questions at work, by whether they take a new plan."""
 POINTS: Final = 61
+FORESEEN: Final = (0.5, 0.33, 0.22, 0.15, 0.1, 0.066)
+"""Of the cash over its floor; the first such question takes up to a second, those after it a tenth."""
 CURVE: Final = ("jackpot", "expected_value", "value_low_90", "value_high_90")
 
 
@@ -65,6 +67,7 @@ class Questions:
             future = self._solved.pop(week, None)
             if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
                 future = self._pool.submit(self._solve, week)
+                self._pool.submit(self._foresee, future)
             self._solved[week] = future
             while len(self._solved) > MARKETS_KEPT:
                 self._solved.popitem(last=False)
@@ -134,6 +137,19 @@ class Questions:
 
         others = changes.model_copy(update={"jackpot": (), "cash": None})
         return self._curves.get_or((week, others.model_dump_json()), made)
+
+    def _foresee(self, future: Future[Solution]) -> None:
+        """Ask about cash that would bind before anybody does: the plans that it takes stay with the solution."""
+        from jackpot.decision.changes import Changes
+        from jackpot.decision.what_if import under
+
+        if future.exception() is not None:
+            return
+        solved = future.result()
+        rule, cash = solved.situation.market.cash, solved.situation.cash_now
+        if rule is not None and cash is not None:
+            for share in FORESEEN:
+                under(solved, Changes(cash=rule.floor + share * max(cash - rule.floor, 0.0)))
 
     def _solve(self, asked: Week) -> Solution:
         from jackpot.adapters.settings import champions_tuning

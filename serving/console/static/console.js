@@ -160,7 +160,7 @@ function showAnswer(found, currency, against) {
     if (both.every((one) => one[name] === null)) continue;
     const change = found.difference[name];
     add(words, ...both.map((one) => (one[name] === null ? "" : write[kind](one[name]))),
-      change === undefined ? "" : kind === "share" ? `${(100 * change).toFixed(1)} points` : short(change, currency));
+      change === undefined ? "" : kind === "share" ? `${(Math.round(1000 * change) / 10 || 0).toFixed(1)} points` : short(change, currency));
   }
   add("Breaks", ...both.map((one) => one.breaks.join(", ").replaceAll("_", " ") || "nothing"), "");
   document.getElementById("answer").replaceChildren(table);

@@ -77,6 +77,14 @@ def test_other_cash_is_answered_from_the_same_plan_and_as_if_it_had_been_the_cas
     assert found.answer.cash_kept == what_if(anew, Changes(cash=45e6)).answer.cash_kept
 
 
+@pytest.mark.integration
+def test_cash_near_its_floor_is_answered_alike_in_any_order(world, week):
+    anew = solved(world, 60e6, regulation=YEARLY, cash={"floor": 5e6})
+    questions = [Changes(cash=money) for money in (14e6, 17e6, 12e6)]
+    first = [what_if(week, one).to_bytes() for one in questions]
+    assert [what_if(anew, one).to_bytes() for one in reversed(questions)] == first[::-1]
+
+
 def test_no_cash_is_told_unless_the_question_names_it(week):
     assert what_if(week, Changes(jackpot=(20e6,))).answer.cash_kept is None
 
