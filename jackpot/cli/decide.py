@@ -11,14 +11,12 @@ from .output import Output
 @click.command("decide")
 @options.market
 @click.argument("date")
-@click.option("--jackpot", type=float, required=True, help="In units of the currency.")
+@click.option("--jackpot", "amount", required=True, help="Such as 17500000, 17,500,000 or 17.5m.")
 @click.option("--reason", default="", help="Why; needed where it is not the recommended jackpot.")
 @click.option("--supersede", is_flag=True, help="Put it in the place of an earlier decision for this draw.")
 @options.environment
 @options.as_json
-def command(
-    market: str, date: str, jackpot: float, reason: str, supersede: bool, environment: str, as_json: bool
-) -> int:
+def command(market: str, date: str, amount: str, reason: str, supersede: bool, environment: str, as_json: bool) -> int:
     """Record the jackpot decided for MARKET's draw of DATE (YYYY-MM-DD)."""
     import datetime as dt
     from fnmatch import fnmatchcase
@@ -31,12 +29,24 @@ def command(
     from ..history.as_of import resolve_as_of
     from ..market.loading import load_market
     from ..outcomes import decide, in_words, waits_for_second
+    from ..report.money import Money
 
     output = Output(as_json)
     day = resolve_as_of(date, field="draw date") if date.strip() else None
     if not isinstance(day, dt.date):
         raise InputError(Problem("which draw?", field="draw date", allowed="YYYY-MM-DD"))
     loaded = load_market(market).market
+    try:
+        jackpot = Money(loaded.currency).read(amount)
+    except ValueError:
+        raise InputError(
+            Problem(
+                f"no amount of {loaded.currency}",
+                field="--jackpot",
+                found=amount,
+                allowed="such as 17500000, 17,500,000 or 17.5m",
+            )
+        ) from None
     places = open_places(environment)
     log, by = places.audit(loaded.market), caller(places.environment.approval)
     # Where the console names nobody, there is none: whoever can write the log decides.

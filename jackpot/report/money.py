@@ -17,7 +17,9 @@ READ_SCALES: Final = {
     "": 0, "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "b": 9, "bn": 9, "billion": 9, "t": 12, "trillion": 12,
 }  # fmt: skip
 GROUPING: Final = re.compile(r"[,\s']")
-AMOUNT: Final = re.compile(rf"([0-9]{{1,3}}(?:[,\s'][0-9]{{3}})+|[0-9]{{1,15}})(\.[0-9]+)?\s*({'|'.join(READ_SCALES)})")
+AMOUNT: Final = re.compile(
+    rf"([0-9]{{1,3}}(?:[,\s'][0-9]{{3}})+|[0-9]{{1,15}})(\.[0-9]+)?\s*({'|'.join(READ_SCALES)}|e[0-9]{{1,2}})"
+)
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -55,7 +57,7 @@ class Money:
         return self._signed(amount, f"{abs(amount) / 1000:.6g}k") if abs(amount) >= 10_000 else self.exact(amount)
 
     def read(self, words: str) -> float:
-        """Return an amount as people write it: "17,300,000", "17.3m", "£17.3 million", "GBP 17 300 000".
+        """Return an amount as people write it: "17,300,000", "17.3m", "£17.3 million", "GBP 17 300 000", "2e7".
 
         Raises ValueError for all else, as for "17,3": a comma or a space stands between thousands alone.
         """
@@ -67,7 +69,7 @@ class Money:
             raise ValueError(f"no amount of {self.currency}: {words!r}")
         whole, fraction, scale = found.groups()
         figure = Decimal(GROUPING.sub("", whole) + (fraction or ""))
-        return float(figure * Decimal(10) ** READ_SCALES[scale or ""])
+        return float(figure.scaleb(READ_SCALES[scale] if scale in READ_SCALES else int(scale[1:])))
 
     def _signed(self, amount: float, figure: str) -> str:
         sign = MINUS if amount < 0 and figure.strip("0.,") else ""

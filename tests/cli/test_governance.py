@@ -298,7 +298,8 @@ def test_a_recommendation_is_decided_on_replayed_and_exported(place: Place, week
     same = told(jackpot(place, "decide", "england", day, "--jackpot", str(kept["jackpot"]), "--json"))
     assert same["override"] is False
     assert jackpot(place, "decide", "england", day, "--jackpot", "2e7", "--supersede").returncode == 2
-    words = ("decide", "england", day, "--jackpot", "2e7", "--reason", "a round figure")
+    assert "17.5m" in jackpot(place, "decide", "england", day, "--jackpot", "17,5", "--supersede").stderr
+    words = ("decide", "england", day, "--jackpot", "£20m", "--reason", "a round figure")
     assert jackpot(place, *words).returncode == 1
     other = told(jackpot(place, *words, "--supersede", "--json"))
     assert (other["override"], other["supersedes"]) == (True, same["number"])

@@ -70,6 +70,7 @@ def test_odds_and_dates() -> None:
         ("1'250'000.50", 1_250_000.5),
         ("0.9bn", 9e8),
         ("250k", 250_000.0),
+        ("2e7", 2e7),
     ],
 )
 def test_amounts_are_read_as_people_write_them(words: str, amount: float) -> None:
@@ -77,7 +78,8 @@ def test_amounts_are_read_as_people_write_them(words: str, amount: float) -> Non
 
 
 @pytest.mark.parametrize(
-    "words", ["", "17,3", "17.300.000", "1,73,000", "-5", "1e9", "nan", "€5m", "5 mm", "m", "١٢", "20,000,00", "9" * 16]
+    "words",
+    ["", "17,3", "17.300.000", "1,73,000", "-5", "1e100", "nan", "€5m", "5 mm", "m", "١٢", "20,000,00", "9" * 16],
 )
 def test_what_could_be_taken_for_two_amounts_is_taken_for_none(words: str) -> None:
     with pytest.raises(ValueError, match="no amount of GBP"):
