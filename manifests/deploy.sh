@@ -4,7 +4,7 @@
 set -eu
 environment=$1
 overlay=$(dirname "$0")/overlays/$environment
-[ -d "$overlay" ] || { echo "no environment '$environment'; there are: $(cd "$overlay/.." && echo */ | sed 's|components/ ||; s|/||g')" >&2; exit 2; }
+[ -d "$overlay" ] || { echo "no environment '$environment'; there are: $(cd "$(dirname "$0")/overlays" && echo */ | sed 's|components/ ||; s|/||g')" >&2; exit 2; }
 digest=$(sed -n 's/^ *digest: sha256://p' "$overlay/images/kustomization.yaml" | head -1)
 case $digest in
     0000*) echo "$overlay/images names no image yet: make images ENV=$environment PIPELINE=sha256:… SERVING=sha256:…" >&2; exit 2 ;;

@@ -47,16 +47,20 @@ def annotated(place: str, template: str) -> list[dict[str, Any]]:
 
 def main(arguments: list[str]) -> int:
     """Print the accounts of the namespaces asked for, or of all; return the exit code."""
-    file = ROOT / "overlays" / arguments[0] / "services" / "place.env" if arguments else ROOT
+    file = ROOT / "overlays" / "".join(arguments[:1]) / "services" / "place.env"
     if not file.is_file():
-        print("use: python3 -m manifests.identities staging [NAMESPACE …]", file=sys.stderr)
+        print("use: python3 -m manifests.identities ENVIRONMENT [NAMESPACE …]", file=sys.stderr)
         return 2
     try:
         found = annotated(file.read_text(), TEMPLATE.read_text())
     except ValueError as error:
         print(f"{file}: {error}", file=sys.stderr)
         return 2
-    items = [one for one in found if one["metadata"]["namespace"] in arguments[1:] or len(arguments) == 1]
+    spaces = arguments[1:] or sorted({one["metadata"]["namespace"] for one in found})
+    if unknown := [space for space in spaces if space not in {one["metadata"]["namespace"] for one in found}]:
+        print(f"no service account of {', '.join(unknown)} takes a role", file=sys.stderr)
+        return 2
+    items = [one for one in found if one["metadata"]["namespace"] in spaces]
     json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout, indent=2)
     print()
     return 0

@@ -37,8 +37,8 @@ ADDRESS: Final = re.compile(r"https?://[\w.:\[\]-]{1,255}", re.ASCII)
 """Of a server as its client calls it, where that is fit to be shown."""
 SHORT: Final = 16_384
 """Bodies up to so many bytes are answered in the event loop: their forecasts take under a millisecond."""
-KSERVE: Final = re.compile(r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models)?|/openapi\.json")
-"""What KServe answers itself, GET alone."""
+KSERVE: Final = re.compile(r"/|/metrics|/v1/models(/[\w.-]+)?|/v2(/health/(live|ready)|/models)?|/docs|/openapi\.json")
+"""What is answered beside models, GET alone: all but `/docs` by KServe itself."""
 MODEL: Final = re.compile(r"/(jackpot|v1)/models/([\w.-]+)|/v2/models/([\w.-]+)(?:/versions/([\w.-]+))?(/ready)?")
 """What is said of a model: `/jackpot/models/MODEL` is what KServe's own metadata has no room for."""
 PROBES: Final = frozenset({"/", "/metrics", "/v2/health/live", "/v2/health/ready"})
@@ -107,8 +107,8 @@ class ServingApp(FastAPI):
                 return
             if path == "/docs":
                 address = f"{scope['scheme']}://{dict(scope['headers']).get(b'host', b'').decode('latin-1')}"
-                shown = page(self.openapi(), address if ADDRESS.fullmatch(address) else "http://localhost:8080")
-                await _send(send, 200, shown.encode(), [HTML, NO_SCRIPT])
+                text = page(self.openapi(), address if ADDRESS.fullmatch(address) else "http://localhost:8080")
+                await _send(send, 200, text.encode(), [HTML, NO_SCRIPT])
                 return
             if not KSERVE.fullmatch(path):
                 raise self._nothing_here(path, method, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 from typing import Any, Final
 
@@ -70,14 +71,14 @@ def page(document: dict[str, Any], url: str) -> str:
             for parameter in operation.get("parameters", ()):
                 called = called.replace(f"{{{parameter['name']}}}", str(parameter.get("example", "")) or "NAME")
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-            line = f"curl -s {url}{called}"
+            words = ["curl", "-s", url + called]
             if "example" in body:
-                line += f" -H 'content-type: application/json' -d '{orjson.dumps(body['example']).decode()}'"
+                words += ["-H", "content-type: application/json", "-d", orjson.dumps(body["example"]).decode()]
             told = [operation.get("summary", ""), operation.get("description", "")]
             parts.append(
                 f"<section><h2>{escape(method.upper())} {escape(path)}</h2>"
                 + "".join(f"<p>{escape(words)}</p>" for words in dict.fromkeys(told) if words)
-                + f"<pre tabindex='0'>{escape(line)}</pre></section>"
+                + f"<pre tabindex='0'>{escape(shlex.join(words))}</pre></section>"
             )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

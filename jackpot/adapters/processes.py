@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..errors import JackpotError
 from ..workers import worker_pool
@@ -23,56 +23,53 @@ if TYPE_CHECKING:
     from ..scoring.model import ScoringModel
     from ..scoring.shard import Scorer
 
-SECONDS: Final = 300.0
-"""Within which a process must have started."""
 
+class Scorers:
+    """Processes that score the shards of one job."""
 
-@contextmanager
-def scoring_processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes that score; the first imports what it needs already while the model is found."""
-    each = get_context("spawn").Barrier(count)
-    with worker_pool(count, _begin, each) as pool:
+    def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
+        self._pool, self._count = pool, count
+        # The first imports what it needs already while the model is found.
         pool.submit(_prepare)
-        yield pool
 
+    def learn(self, files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]) -> Future[ScoringModel]:
+        """Have the first process make a model's tables, for all, and the others start, while the job is planned."""
+        learned = self._pool.submit(_learn, files, as_of, quantiles)
+        for _ in range(self._count - 1):
+            self._pool.submit(_prepare)
+        return learned
 
-def learn(
-    pool: ProcessPoolExecutor, count: int, files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]
-) -> Future[ScoringModel]:
-    """Have the first process make a model's tables, for all of them, and the others start, while the job is planned."""
-    learned = pool.submit(_learn, files, as_of, quantiles)
-    for _ in range(count - 1):
-        pool.submit(_prepare)
-    return learned
+    def give(self, plan: Plan, model: ScoringModel, output_uri: str) -> None:
+        """Give each process the job."""
+        for taken in [self._pool.submit(_take, plan.job, model, output_uri) for _ in range(self._count)]:
+            taken.result()
 
+    def run(self, numbers: Iterable[int], on_done: Callable[[list[int]], None]) -> None:
+        """Score shards of the job that was given, telling `on_done` at least every second which are done.
 
-def give(pool: ProcessPoolExecutor, count: int, plan: Plan, model: ScoringModel, output_uri: str) -> None:
-    """Give each of the processes its job."""
-    for _ in range(count):
-        pool.submit(_take, plan.job, model, output_uri)
-
-
-def run_shards(
-    pool: ProcessPoolExecutor, count: int, numbers: Iterable[int], on_done: Callable[[list[int]], None]
-) -> None:
-    """Score shards of the job that the processes were given, telling `on_done` at least every second which are done.
-
-    Raises what the first that failed raised. A process that is killed ends the job with JackpotError; what was scored
-    stays, and another call does the rest.
-    """
-    left = iter(numbers)
-    under_way: dict[Future[None], int] = {}
-    try:
-        # Few at a time: a signal that comes while a task is handed over may leave its lock held.
+        Raises what the first that failed raised; what was scored stays, and another call does the rest.
+        """
+        left = iter(numbers)
+        under_way: dict[Future[None], int] = {}
         while True:
-            for number in islice(left, 2 * count - len(under_way)):
-                under_way[pool.submit(_score, number)] = number
+            # Few at a time: a signal that comes while a task is handed over may leave its lock held.
+            for number in islice(left, 2 * self._count - len(under_way)):
+                under_way[self._pool.submit(_score, number)] = number
             if not under_way:
                 return
             done, _ = wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
             on_done([under_way.pop(future) for future in done])
+
+
+@contextmanager
+def scoring_processes(count: int) -> Iterator[Scorers]:
+    """Yield processes that score; raises JackpotError where one of them is killed."""
+    each = get_context("spawn").Barrier(count)
+    try:
+        with worker_pool(count, _begin, each) as pool:
+            yield Scorers(pool, count)
     except BrokenProcessPool:
         raise JackpotError(
             "a process that scored was killed (the usual cause: out of memory); the shards that are done stay: run "
@@ -107,7 +104,7 @@ def _learn(files: Files, as_of: dt.date | None, quantiles: tuple[float, ...]) ->
 def _take(job: str, model: ScoringModel, output_uri: str) -> None:
     _given.append((job, model, output_uri))
     # Until all have taken theirs, so that none takes two.
-    _each[0].wait(SECONDS)
+    _each[0].wait()
 
 
 @cache

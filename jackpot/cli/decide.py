@@ -75,7 +75,7 @@ def command(market: str, date: str, amount: str, reason: str, supersede: bool, e
     if as_json:
         output.json({"number": entry.number, "at": entry.at, "by": entry.by, **entry.body})
     kind = in_words(loaded, entry)
-    output.say(f"{jackpot:,.12g} for {day}, {kind}: decided by {entry.by} at {entry.at} (record {entry.number})")
+    output.say(f"{jackpot:,.15g} for {day}, {kind}: decided by {entry.by} at {entry.at} (record {entry.number})")
     if waits_for_second(log, loaded, entry):
         output.say(f"{loaded.market} asks for four eyes: it waits until somebody else records the same")
     output.next_step(f"jackpot outcomes {market} once the draw is in the history")

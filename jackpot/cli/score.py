@@ -48,19 +48,19 @@ def command(
     # One thread a process: the processes fill the cores.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from ..adapters.files import open_file, open_store
-    from ..adapters.processes import give, learn, run_shards, scoring_processes
+    from ..adapters.processes import scoring_processes
 
     output = Output(as_json)
     levels = _levels(quantiles)
     file, store = open_file(input_uri), open_store(output_uri)
-    with scoring_processes(processes) as pool:
+    with scoring_processes(processes) as scorers:
         with output.working(f"reading {input_uri}"):
             # After the first process was started: it imports the same beside this one.
             from ..scoring.job import collect, missing_shards, plan_job
             from ..scoring.model import load_scoring_model
 
             given = _model(model, market, environment)
-            learned = learn(pool, processes, given.files, given.as_of, levels)
+            learned = scorers.learn(given.files, given.as_of, levels)
             loaded = load_scoring_model(given.files, given.as_of)
             plan = plan_job(loaded, given.version, file, store, cast("Format | None", form), levels, shard_rows)
         missing = missing_shards(plan, store)
@@ -68,8 +68,8 @@ def command(
         said = f"scoring {input_uri}, {len(missing)} of {len(rows)} shards to do"
         with output.progress(said, sum(rows[number] for number in missing)) as advance:
             if missing:
-                give(pool, processes, plan, learned.result(), output_uri)
-            run_shards(pool, processes, missing, lambda done: advance(sum(rows[number] for number in done)))
+                scorers.give(plan, learned.result(), output_uri)
+            scorers.run(missing, lambda done: advance(sum(rows[number] for number in done)))
     manifest = collect(plan, store)
     place = store.uri(plan.job)
     if as_json:

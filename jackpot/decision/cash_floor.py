@@ -158,6 +158,7 @@ class Outlook:
         if count not in self.lower:
             certain = ratio.rule.basis == "accrued"
             plan = make_plan(capped(ratio.plan.ahead, count), ratio.plan.confidence, certain=certain)
+            plan.ahead.programme.forget()
             self.lower[count] = Outlook(RatioPlan(ratio.rule, ratio.ledger, plan), None)
         return self.lower[count]
 
@@ -267,6 +268,8 @@ def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots
         outlook.purses[key] = ahead if outlook.ratio is None else replace(ahead, fineness=_COARSER, programmes={})
     x_start = x - float(past.sum()) if spent else x
     plan = make_plan(replace(outlook.purses[key], x_start=x_start, x_now=x), purse.confidence)
+    if outlook.ratio is not None:
+        plan.ahead.programme.forget()
     kept, later = float(plan.worth.kept[0]), float(plan.worth.later[0])
     if plan.restoring or time.past == 0:
         kept = purse.confidence

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -370,9 +370,14 @@ def cash_ahead(
         sales, uncapped = situation.sample_sales(jackpots, time.dates), None
         laws = laws_ahead(situation, sales, jackpots, time.dates)
     stages, due = [], _due(situation, sales, laws, time) if reserve is None else ()
+    known_increments: dict[tuple[int, float], Array] = {}
     for i, last in enumerate(time.last):
         law = laws[max(i - time.past, 0)]
-        increment = law.margin - (due[i] if due else 0.0) if reserve is None else law.counted(reserve) - law.prizes
+        # One law may stand for several draws, which then have one kernel too.
+        alike = id(law), due[i] if due else 0.0
+        if alike not in known_increments:
+            known_increments[alike] = law.margin - alike[1] if reserve is None else law.counted(reserve) - law.prizes
+        increment = known_increments[alike]
         stages.append(Stage(increment, law.chance, law.value, 0.0, last=bool(last)))
     ahead = Ahead(
         jackpots, time.dates, sales, laws, tuple(stages), time.past, x_start, x_now, uncapped=uncapped, due=due
@@ -415,22 +420,26 @@ def capped(ahead: Ahead, count: int) -> Ahead:
     """Return the draws ahead with the lowest `count` candidate jackpots alone, at every draw but this one."""
     few = slice(0, count)
 
+    # Draws of one law have one kernel, which is known by its arrays.
+    @cache
+    def increments(law: tuple[int, int]) -> tuple[Array, Array]:
+        stage = laws[law]
+        return stage.increment[:, few], stage.chance[:, few]
+
+    laws = {(id(stage.increment), id(stage.chance)): stage for stage in ahead.stages}
+
     def allowed(stage: Stage) -> Mask | None:
         if stage.allowed is None or stage.allowed[few].any():
             return None if stage.allowed is None else stage.allowed[few]
         return np.asarray(np.arange(count) == count - 1, dtype=bool)
 
-    stages = tuple(
-        replace(
-            stage,
-            increment=stage.increment[:, few],
-            chance=stage.chance[:, few],
-            reward=stage.reward[few],
-            allowed=allowed(stage),
+    stages = []
+    for stage in ahead.stages:
+        increment, chance = increments((id(stage.increment), id(stage.chance)))
+        stages.append(
+            replace(stage, increment=increment, chance=chance, reward=stage.reward[few], allowed=allowed(stage))
         )
-        for stage in ahead.stages
-    )
-    return replace(ahead, jackpots=ahead.jackpots[few], uncapped=ahead.sampled_at, stages=stages)
+    return replace(ahead, jackpots=ahead.jackpots[few], uncapped=ahead.sampled_at, stages=tuple(stages))
 
 
 def _window_sales(

@@ -189,6 +189,13 @@ class Programme:
             self.score[t] = best
             self.attainable[t] = np.take_along_axis(chances, action[None], axis=0)[0]
 
+    def forget(self) -> None:
+        """Let go of what can be computed again: most of the memory of a programme that may never be solved again."""
+        self._known.clear()
+        for kernel in self._kernels:
+            for name in ("spectrum", "offsets"):
+                vars(kernel).pop(name, None)
+
     def of_rows(self, rows: npt.NDArray[np.int64]) -> Programme:
         """Return the programme of some of its rows."""
         part = copy.copy(self)

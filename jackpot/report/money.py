@@ -18,7 +18,7 @@ READ_SCALES: Final = {
 }  # fmt: skip
 GROUPING: Final = re.compile(r"[,\s']")
 AMOUNT: Final = re.compile(
-    rf"([0-9]{{1,3}}(?:[,\s'][0-9]{{3}})+|[0-9]{{1,15}})(\.[0-9]+)?\s*({'|'.join(READ_SCALES)}|e[0-9]{{1,2}})"
+    rf"([0-9]{{1,3}}(?:[,\s'][0-9]{{3}})+|[0-9]{{1,15}})(\.[0-9]+)?\s*({'|'.join(READ_SCALES)}|e\+?[0-9]{{1,2}})"
 )
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS: Final = (

@@ -40,7 +40,7 @@ class ScoringModel:
     market: Market
     as_of: dt.date
     last_draw: dt.date
-    _curves: dict[tuple[float, ...], Curves] = field(default_factory=dict, repr=False, compare=False)
+    _curves: dict[tuple[float, ...], Curves] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def jackpots(self) -> tuple[float, float]:

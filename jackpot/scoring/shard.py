@@ -36,8 +36,6 @@ class Scorer:
     def __init__(self, plan: Plan, model: ScoringModel, file: File, store: Store) -> None:
         self.plan, self.model, self.file, self.store = plan, model, file, store
         self.curves = model.curves(plan.quantiles)
-        # A file is hashed while the disk, or S3, takes it.
-        self._hasher = ThreadPoolExecutor(1, "hash")
         self.bounds = Bounds(*model.jackpots, model.as_of, model.last_day)
 
     def score(self, number: int) -> ShardRecord:
@@ -79,8 +77,10 @@ class Scorer:
     def _put(self, key: str, data: bytes, rows: int) -> Part | None:
         if not rows:
             return None
-        hashed = self._hasher.submit(sha256, data)
-        self.store.replace(key, data)
+        # Hashed while the disk, or S3, takes it.
+        with ThreadPoolExecutor(1) as hasher:
+            hashed = hasher.submit(sha256, data)
+            self.store.replace(key, data)
         return Part(key=key, sha256=hashed.result(), size=len(data), rows=rows)
 
 

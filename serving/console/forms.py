@@ -49,7 +49,7 @@ class Forms:
             if earlier is not None and earlier.body["jackpot"] != jackpot and form["supersede"] != "yes":
                 raise HTTPException(
                     409,
-                    f"{earlier.by} decided {earlier.body['jackpot']:,.12g} for this draw at {earlier.at}. To put yours "
+                    f"{earlier.by} decided {earlier.body['jackpot']:,.15g} for this draw at {earlier.at}. To put yours "
                     "in its place, reload the page, tick the box and send it again.",
                 )
             decide(

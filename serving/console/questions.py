@@ -67,7 +67,8 @@ class Questions:
             future = self._solved.pop(week, None)
             if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
                 future = self._pool.submit(self._solve, week)
-                self._pool.submit(self._foresee, future)
+                # Not before other markets' weeks, which may wait already.
+                future.add_done_callback(lambda solved: self._pool.submit(self._foresee, solved))
             self._solved[week] = future
             while len(self._solved) > MARKETS_KEPT:
                 self._solved.popitem(last=False)

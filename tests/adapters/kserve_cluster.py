@@ -169,6 +169,8 @@ def serve(cluster: Cluster) -> ThreadingHTTPServer:
                     self.reply(*cluster.answer)
                 elif self.command == "GET" and url.path in cluster.others:
                     self.reply(200, cluster.others[url.path])
+                elif self.command == "GET" and name == "resourcequotas":
+                    self.reply(200, {"kind": "ResourceQuotaList", "items": []})
                 elif self.command == "GET" and name in cluster.objects:
                     self.reply(200, cluster.with_status(cluster.objects[name], port))
                 elif self.command == "PATCH":

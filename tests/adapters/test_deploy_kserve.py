@@ -303,6 +303,23 @@ def test_a_canary_that_just_fits_goes_on(stage: Stage) -> None:
     assert stage.deployer.served("england") == stage.new.sha256
 
 
+def test_a_roll_out_goes_on_whose_canary_took_the_last_room(stage: Stage) -> None:
+    live = stage.cluster.objects["england"]
+    new = stage.deployer._predictor(stage.new).spec("england", stage.deployer._settings, canary=True)
+    live["spec"]["canary"] = [{"predictor": new, "trafficPercent": 10}]
+    stage.cluster.others = {f"/api/v1/{SPACE}/resourcequotas": quota(pods="80")}
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.deployer.served("england") == stage.new.sha256
+
+
+def test_a_quota_on_some_pods_alone_is_not_this_ones(stage: Stage) -> None:
+    quotas = quota(pods="80")
+    quotas["items"][0]["spec"]["scopes"] = ["BestEffort"]
+    stage.cluster.others = {f"/api/v1/{SPACE}/resourcequotas": quotas}
+    stage.deployer.roll_out("england", stage.new)
+    assert stage.deployer.served("england") == stage.new.sha256
+
+
 def test_a_humans_edit_is_reported_and_left_alone(stage: Stage) -> None:
     live = stage.cluster.objects["england"]
     body = {"spec": {"predictor": {"minReplicas": 9}}}

@@ -93,7 +93,7 @@ def test_progress_goes_to_standard_error_line_by_line_where_nobody_watches(capsy
 @pytest.mark.parametrize("when", ["before", "under way"])
 def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path, when: str) -> None:
     from jackpot.adapters.files import open_file, open_store
-    from jackpot.adapters.processes import give, run_shards, scoring_processes
+    from jackpot.adapters.processes import scoring_processes
     from jackpot.scoring.job import missing_shards, plan_job
     from jackpot.scoring.model import load_scoring_model
 
@@ -112,13 +112,15 @@ def test_a_worker_that_is_killed_ends_the_job_in_words_that_help(tmp_path: Path,
             kill()
         done.extend(numbers)
 
-    with scoring_processes(1) as pool:
-        give(pool, 1, plan, model, out)
-        if when == "before":
-            kill()
-            time.sleep(1.0)
-        with pytest.raises(JackpotError) as stop:
-            run_shards(pool, 1, missing_shards(plan, open_store(out)), on_done)
+    def score() -> None:
+        with scoring_processes(1) as scorers:
+            if when == "before":
+                kill()
+            scorers.give(plan, model, out)
+            scorers.run(missing_shards(plan, open_store(out)), on_done)
+
+    with pytest.raises(JackpotError) as stop:
+        score()
     assert type(stop.value) is JackpotError
     for said in ("was killed", "out of memory", "stay", "the same command again", "--processes"):
         assert said in str(stop.value)

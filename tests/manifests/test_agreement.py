@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from kubernetes.utils.quantity import parse_quantity
 
 from manifests.documents import TEMPLATES, shown, statements, template
 from manifests.reading import Object, containers, name_of, pods, selects
@@ -292,6 +293,16 @@ def test_admission_lets_in_what_kserve_puts_into_a_predictor(production: list[Ob
         f'c.name == "{container["name"]}" && c.image == "{container["image"]}"' in rule
     )
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_storage_initializer_asks_for_no_more_than_the_server(production: list[Object]) -> None:
+    """A pod counts in a quota with the larger of the two; the check before a canary asks for the server's alone."""
+    (storage,) = platform("kserve/storage.yaml")
+    (runtime,) = [one for one in production if one["kind"] == "ServingRuntime"]
+    (server,) = runtime["spec"]["containers"]
+    for side, amounts in storage["spec"]["container"]["resources"].items():
+        for resource, amount in amounts.items():
+            assert parse_quantity(amount) <= parse_quantity(server["resources"][side][resource]), (side, resource)
 
 
 def test_the_triggers_probe_reads_the_heartbeat_that_it_touches(production: list[Object], tmp_path: Path) -> None:
