@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from jackpot.decision.cash_floor import cash_purse, floor_promise
 from jackpot.decision.changes import Changes, parse_changes
+from jackpot.decision.programme import Programme
 from jackpot.decision.sensitivity import sensitivities, value_of_information
 from jackpot.decision.situation import situate
 from jackpot.decision.solution import solve
@@ -75,6 +77,38 @@ def test_other_cash_is_answered_from_the_same_plan_and_as_if_it_had_been_the_cas
     anew = solve(replace(week.situation, cash_now=45e6))
     assert found.answer.recommended == anew.jackpot
     assert found.answer.cash_kept == what_if(anew, Changes(cash=45e6)).answer.cash_kept
+
+
+def test_cash_is_let_be_where_half_of_the_risk_allowed_is_not_taken_at_the_highest_jackpot_too(week):
+    outlook, rule = week.constraints.planned, week.situation.market.cash
+    nodes = outlook.ratio.plan.ahead.jackpots
+    purse = cash_purse(week.situation, week.situation.cash_now, rule)
+
+    def room(jackpot, share):
+        """Return the least that keeps this share of paths, over the period and after it."""
+        parts = outlook.lowest_in_parts(week.situation, (float(jackpot),), purse.time.left, purse.horizon)
+        return max(-np.quantile(low, 1 - share, method="inverted_cdf") for low in parts) + 1.0
+
+    def planned(cash):
+        return floor_promise(week.situation, outlook, replace(purse, room=cash), nodes).plan is not None
+
+    middle, highest, half = nodes[len(nodes) // 2], nodes[-1], 1 - (1 - rule.confidence) / 2
+    assert room(middle, half) < room(highest, half)
+    assert not planned(room(highest, half))
+    assert planned(0.999 * room(highest, half))
+    assert planned(room(highest, rule.confidence))
+
+
+def test_sums_between_two_powers_share_one_plan_of_cash(week, monkeypatch):
+    outlook, nodes = week.constraints.planned, week.constraints.planned.ratio.plan.ahead.jackpots
+    purse = cash_purse(week.situation, week.situation.cash_now, week.situation.market.cash)
+    low = 1.5 ** int(np.log(8e6) / np.log(1.5))
+    first = floor_promise(week.situation, outlook, replace(purse, room=1.1 * low), nodes)
+    monkeypatch.setattr(Programme, "__post_init__", lambda *_: pytest.fail("another programme was solved"))
+    second = floor_promise(week.situation, outlook, replace(purse, room=1.2 * low), nodes)
+    assert first.plan is not None
+    assert second.plan is not None
+    assert 0 < first.plan.attainable <= second.plan.attainable
 
 
 @pytest.mark.integration
