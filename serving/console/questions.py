@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,8 @@ from .desk import Kept
 if TYPE_CHECKING:
     from jackpot.decision.changes import Changes
     from jackpot.decision.solution import Solution
+
+log = logging.getLogger("console")
 
 MARKETS_KEPT: Final = 8
 CIRCUMSTANCES_KEPT: Final = 16
@@ -148,9 +151,14 @@ class Questions:
             return
         solved = future.result()
         rule, cash = solved.situation.market.cash, solved.situation.cash_now
-        if rule is not None and cash is not None:
+        if rule is None or cash is None:
+            return
+        try:
             for share in FORESEEN:
                 under(solved, Changes(cash=rule.floor + share * max(cash - rule.floor, 0.0)))
+        except Exception:
+            # Whoever asks is told; nobody reads what this thread ends with.
+            log.exception("cash could not be foreseen for %s", solved.situation.market.market)
 
     def _solve(self, asked: Week) -> Solution:
         from jackpot.adapters.settings import champions_tuning
