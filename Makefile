@@ -8,7 +8,7 @@ PORT   ?= 8080
 
 .DEFAULT_GOAL := help
 .PHONY: help run serve console test test-integration test-browser bench-console bench-lifecycle demo test-core fuzz check lint format typecheck compile schema lock bench bench-demand bench-decision bench-markets bench-serving bench-batch stress-serving soak crash clean
-.PHONY: bench-eks test-manifests objects image images deploy release-dry-run
+.PHONY: bench-eks test-manifests objects image images test-images deploy release-dry-run
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ image: ## Build the images pipeline and serving (BASE_IMAGE=… for another base
 		$(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --build-arg COMMIT=$$(git rev-parse HEAD) \
 		$(if $(CA),--secret id=ca$(comma)src=$(CA)) --tag jackpot-optimiser/$$target:$$(git rev-parse --short=12 HEAD) . || exit; done
 comma := ,
+
+test-images: $(VENV)/.installed image ## Build the images and run them hardened, without a network (skipped without Docker)
+	@DOCKER=$(DOCKER) $(BIN)/pytest -rs tests/images.py
 
 images: ## Name the images of an environment (ENV=staging PIPELINE=sha256:… SERVING=sha256:…)
 	@$(PYTHON) -m manifests.images $(ENV) $(PIPELINE) $(SERVING)

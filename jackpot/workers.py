@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +34,8 @@ def worker_pool(count: int, begin: Callable[..., None] | None = None, *arguments
 
 def _begin(begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     collect_seldom()
+    # A terminal sends Ctrl-C to all; this one's parent says when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     if begin is not None:
         begin(*arguments)

@@ -169,7 +169,7 @@ class ServingApp(FastAPI):
             return Refusal(405, "method", "not the method of this path", found=method, allowed=allowed)
         asked = INFERENCE.fullmatch(path)
         served = self.fleet.served.get(asked[3]) if asked and asked[4] else None
-        if served is not None:
+        if asked is not None and served is not None:
             answers = served.current.version if served.current else "none"
             return Refusal(404, "model", "not the version that answers", found=asked[4], allowed=answers)
         known = ", ".join(self.fleet.served) or "none"

@@ -144,7 +144,7 @@ class _LateClosing(uvicorn.Server):
             self._fleet.closing = True
             until = time.monotonic() + NEWCOMER_SECONDS
             await asyncio.sleep(QUEUE_SECONDS)
-            while time.monotonic() < until and any(one.cycle is None for one in connections):
+            while time.monotonic() < until and any(getattr(one, "cycle", None) is None for one in connections):
                 await asyncio.sleep(0.01)
         await super().shutdown(sockets)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from html import escape
 from typing import Any, Final
@@ -50,9 +51,20 @@ def described(document: dict[str, Any], fleet: Fleet) -> dict[str, Any]:
             parameter["example"] = version.version
     for path in [path for path in document["paths"] if "/repository/" in path]:
         del document["paths"][path]
+    document["paths"]["/jackpot/models/{model_name}"] = {"get": {
+        "summary": "What is said of a model beside forecasts: its state, its next draw, its hashes, its limits",
+        "parameters": [{"name": "model_name", "in": "path", "required": True, "example": name,
+                        "schema": {"type": "string", "enum": list(fleet.served)}}],
+        "responses": {"200": {"description": "The model's card"}},
+    }}  # fmt: skip
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            # KServe's docstrings go on for Python's readers.
+            operation["description"] = SECTION.split(operation.get("description", ""))[0].strip()
     return document
 
 
+SECTION: Final = re.compile(r"\n *(?:Args|Returns|Raises):")
 STYLE: Final = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }

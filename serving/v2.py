@@ -254,7 +254,7 @@ def answer(version: Version, asked: Question, wanted: Wanted, forecast: Forecast
         else:
             tensor["data"] = values.ravel()
         tensors.append(tensor)
-    document = {
+    document: dict[str, Any] = {
         "model_name": version.name,
         "model_version": version.version,
         **({"id": wanted.id} if wanted.id else {}),

@@ -77,13 +77,14 @@ def command(
     else:
         _show(output, manifest)
     rejected = f"{place}/rejects/ says why {manifest.rejected:,} rows were rejected; " if manifest.rejected else ""
-    output.next_step(f"{rejected}read {place}/forecasts/ ({place}/manifest.json lists its files)")
+    read = f"read {place}/forecasts/ ({place}/manifest.json lists its files)"
+    output.next_step(f"{rejected}{read}" if manifest.scored else f"{rejected}mend {input_uri}: nothing could be scored")
     return 0
 
 
 def _levels(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(level) for level in text.split(","))
+        return tuple(float(level.replace("_", "no")) for level in text.split(","))
     except ValueError:
         raise InputError(
             Problem("not a list of numbers", field="--quantiles", found=text, allowed="such as 0.05,0.95")

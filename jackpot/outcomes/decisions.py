@@ -31,6 +31,7 @@ def decide(
 ) -> Entry:
     """Record the jackpot decided for a draw; return the record, or the one in force that says the same.
 
+    Another reason for the same jackpot is another decision where `supersede` is asked for.
     A jackpot other than the latest recommended is an override; it needs a reason, and so does one without a
     recommendation. Raises InputError where the day has no draw, the jackpot cannot be announced or the reason is
     missing, and JackpotError where another decision is in force and `supersede` is not asked for.
@@ -42,7 +43,7 @@ def decide(
     recommended = recommended_for(log, day)
     figure = recommended.body["jackpot"] if recommended is not None else None
     _check(market, draw_date, jackpot, reason, on_step=figure != jackpot)
-    if figure != jackpot and not reason.strip():
+    if figure != jackpot and not any(one.isalnum() for one in reason):
         raise InputError(
             Problem(
                 "a jackpot other than the recommended needs a reason"
@@ -55,7 +56,8 @@ def decide(
         )
     while True:
         earlier = [entry for entry in log.entries("decision") if entry.body["draw_date"] == day]
-        if earlier and earlier[-1].body["jackpot"] == jackpot:
+        restated = supersede and reason.strip() not in ("", earlier[-1].body["reason"]) if earlier else False
+        if earlier and earlier[-1].body["jackpot"] == jackpot and not restated:
             if two_people(by, giver_of(earlier[-1])) and waits_for_second(log, market, earlier[-1]):
                 confirmed = {
                     "draw_date": day,

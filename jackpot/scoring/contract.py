@@ -95,6 +95,11 @@ class ShardRecord(Record):
     forecasts: Part | None
     rejects: Part | None
 
+    @property
+    def files(self) -> tuple[Part, ...]:
+        """What was written of the shard."""
+        return tuple(part for part in (self.forecasts, self.rejects) if part is not None)
+
 
 class Manifest(Record):
     """manifest.json, written last of all: counts and hashes of a complete result."""

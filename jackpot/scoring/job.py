@@ -67,7 +67,7 @@ def _check_quantiles(quantiles: tuple[float, ...]) -> None:
     found = ", ".join(f"{level:g}" for level in quantiles) or "none"
     if not quantiles or any(not 0 < level < 1 for level in quantiles):
         wrong = "a quantile must lie between 0 and 1"
-    elif sorted(set(quantiles)) != list(quantiles):
+    elif sorted(set(quantiles)) != list(quantiles) or len(set(added_columns(quantiles))) < len(quantiles) + 4:
         wrong = "quantiles must ascend, each named once"
     else:
         return
@@ -86,9 +86,14 @@ def read_model(store: Store, plan: Plan) -> ScoringModel:
 
 
 def missing_shards(plan: Plan, store: Store) -> list[int]:
-    """Return the numbers of the shards that have no record yet."""
-    done = set(store.keys(f"{plan.job}/shards"))
-    return [number for number in range(len(plan.shards)) if plan.key("shards", number) not in done]
+    """Return the numbers of the shards that have no record yet, or not all of the files that it tells of."""
+    keys = set(store.keys(plan.job))
+
+    def done(number: int) -> bool:
+        record = shard_record(plan, store, number) if plan.key("shards", number) in keys else None
+        return record is not None and all(part.key in keys for part in record.files)
+
+    return [number for number in range(len(plan.shards)) if not done(number)]
 
 
 def collect(plan: Plan, store: Store) -> Manifest:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..canonical import sha256
 from ..store import MissingObjectError, Store
@@ -27,7 +28,7 @@ COMPRESSION: Final = "snappy"
 
 def added_columns(quantiles: tuple[float, ...]) -> tuple[str, ...]:
     """Return the columns that a result adds to the file's own."""
-    return ("mean", "median", *(f"q{level:g}" for level in quantiles), "elasticity", "extrapolated")
+    return ("mean", "median", *(f"q{level:.12g}" for level in quantiles), "elasticity", "extrapolated")
 
 
 class Scorer:
@@ -45,7 +46,7 @@ class Scorer:
         writes the same files; the record is written once they are there.
         """
         done = shard_record(self.plan, self.store, number)
-        if done is not None:
+        if done is not None and all(map(self._is_there, done.files)):
             return done
         writer = FORMATS[self.plan.output_format]()
         rejects = Rejects(self.plan.columns)
@@ -71,8 +72,14 @@ class Scorer:
             forecasts=self._put(self.plan.key("forecasts", number), writer.finish(), writer.rows),
             rejects=self._put(self.plan.key("rejects", number), rejects.finish(), rejects.rows),
         )
-        self.store.put_new(self.plan.key("shards", number), record.to_bytes())
+        self.store.replace(self.plan.key("shards", number), record.to_bytes())
         return record
+
+    def _is_there(self, part: Part) -> bool:
+        try:
+            return sha256(self.store.read(part.key)) == part.sha256
+        except MissingObjectError:
+            return False
 
     def _put(self, key: str, data: bytes, rows: int) -> Part | None:
         if not rows:
@@ -85,10 +92,10 @@ class Scorer:
 
 
 def shard_record(plan: Plan, store: Store, number: int) -> ShardRecord | None:
-    """Return the record of a shard that is done, or None."""
+    """Return the record of a shard that is done, or None; one that cannot be read is none."""
     try:
         return ShardRecord.model_validate_json(store.read(plan.key("shards", number)))
-    except MissingObjectError:
+    except (MissingObjectError, ValidationError):
         return None
 
 

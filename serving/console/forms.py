@@ -35,12 +35,17 @@ class Forms:
         site = self.site
         site.allowed(request, "decide", market)
         form = await site.form(request, "day", "jackpot", "reason", "supersede", "question")
+        currency = site.desk.market(market).currency
         try:
-            jackpot = Money(site.desk.market(market).currency).read(form["jackpot"])
+            jackpot = Money(currency).read(form["jackpot"])
+        except ValueError:
+            found = form["jackpot"].strip()[:40] or "nothing"
+            words = f"“{found}” is no amount of {currency}: write it such as 20,000,000, 17.5m or 17.5 million."
+            raise HTTPException(422, words) from None
+        try:
             day = dt.date.fromisoformat(form["day"])
         except ValueError:
-            words = "A decision needs a draw's date and a jackpot, such as 20,000,000 or 17.5m."
-            raise HTTPException(422, words) from None
+            raise HTTPException(422, "A decision needs a draw's date, YYYY-MM-DD.") from None
         reason = " ".join([form["reason"].strip(), *_question(form["question"])]).strip()
         person, at = caller_of(request), site.desk.now().isoformat(timespec="seconds")
 

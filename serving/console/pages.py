@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from jackpot.approval import answer_of, stale
 from jackpot.audit import Entry, Fault
 from jackpot.errors import InputError, JackpotError
+from jackpot.outcomes import is_late
 from jackpot.promotion import model_name_of, standings
 from jackpot.report.money import Money
 from jackpot.report.monitor import HEADLINES, NAMES, STATES
@@ -137,6 +138,7 @@ class Pages:
             latest=newest,
             decision=decision,
             second_waits=second_waits,
+            late=decision is not None and is_late(desk.market(market), decision),
             happened=happened,
             trouble=trouble,
             replay=replays[-1] if replays else None,

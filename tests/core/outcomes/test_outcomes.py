@@ -59,6 +59,10 @@ def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Pa
     assert decision_for(log, "2025-06-14") is None
     assert say(log, 2e7, supersede=True).body["supersedes"] == second.number
     assert len(list(log.entries("decision"))) == 3
+    restated = say(log, 2e7, supersede=True, reason="what the board meant")
+    assert (restated.body["reason"], restated.body["jackpot"]) == ("what the board meant", 2e7)
+    assert say(log, 2e7, supersede=True, reason="what the board meant ") == restated
+    assert say(log, 2e7, reason="something else") == restated
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def test_a_decision_stands_until_it_is_superseded_and_both_are_kept(tmp_path: Pa
         (float("nan"), {}, "cannot be announced"),
         (19_000_001.0, {}, "steps of 100,000.*19,000,000 or 19,100,000"),
         (2e7, {"draw_date": dt.date(2025, 6, 6)}, "no draw on this day.*2025-06-07"),
-        (2e7, {"reason": "  "}, "no recommendation for this draw.*needs a reason"),
+        (2e7, {"reason": "\u200b –"}, "no recommendation for this draw.*needs a reason"),
         (2e7, {"reason": "x" * 2001}, "longer"),
     ],
 )

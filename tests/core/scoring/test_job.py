@@ -118,6 +118,20 @@ def test_only_missing_shards_are_scored_again_and_the_bytes_are_the_same(tmp_pat
     assert sha256((out / plan.key("forecasts", 1)).read_bytes()) == first.forecasts[1].sha256
 
 
+def test_a_shard_whose_file_or_record_is_lost_or_altered_is_scored_again(tmp_path: Path) -> None:
+    source, out = tmp_path / "rows.csv", tmp_path / "out"
+    source.write_text("\n".join(csv_lines(3_000)) + "\n")
+    first = score(source, out)
+    store, plan = FolderStore(out), plan_of(source, out)
+    (out / plan.key("forecasts", 1)).unlink()
+    (out / plan.key("shards", 2)).write_bytes(b"")
+    assert missing_shards(plan, store) == [1, 2]
+    assert score(source, out) == first
+    (out / plan.key("forecasts", 0)).write_bytes(b"altered")
+    Scorer(plan, read_model(store, plan), open_file(str(source)), store).score(0)
+    assert [sha256((out / part.key).read_bytes()) for part in first.forecasts] == [p.sha256 for p in first.forecasts]
+
+
 def test_another_input_model_or_setting_is_another_job(tmp_path: Path) -> None:
     source, out = tmp_path / "rows.csv", tmp_path / "out"
     source.write_text("\n".join(csv_lines(50)) + "\n")
@@ -213,7 +227,13 @@ def test_typed_columns_of_a_parquet_stay_as_they_came(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "said"), [((0.1, 2.0), "between 0 and 1"), ((0.9, 0.1), "must ascend"), ((), "between 0 and 1")]
+    ("levels", "said"),
+    [
+        ((0.1, 2.0), "between 0 and 1"),
+        ((0.9, 0.1), "must ascend"),
+        ((), "between 0 and 1"),
+        ((0.05, 0.05 + 1e-15), "must ascend"),
+    ],
 )
 def test_quantiles_that_are_none_are_told_apart(tmp_path: Path, levels: tuple[float, ...], said: str) -> None:
     (tmp_path / "rows.csv").write_text("\n".join(csv_lines(5)) + "\n")

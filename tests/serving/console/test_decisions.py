@@ -44,9 +44,10 @@ def test_the_recommended_jackpot_is_decided_without_a_reason(console: Console) -
     [
         ("30,000,000", "", "needs a reason"),
         ("30", "x", "cannot be announced"),
-        ("nan", "x", "such as 20,000,000"),
-        ("23.700.000", "x", "such as 20,000,000"),
-        ("", "x", "such as 20,000,000"),
+        ("nan", "x", "“nan” is no amount of GBP"),
+        ("23.700.000", "x", "“23.700.000” is no amount of GBP: write it such as 20,000,000"),
+        ("<b>", "x", "“&lt;b&gt;” is no amount"),
+        ("", "x", "“nothing” is no amount"),
         ("900 trillion", "x", "cannot be announced"),
     ],
 )
