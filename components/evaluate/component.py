@@ -59,8 +59,7 @@ def evaluate(
         week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
         outputs = {"evaluation": evaluation, "forecasts": forecasts, "model_in_use": model_in_use, "page": page}
         outputs |= {"gates": gates, "gates_page": gates_page}
-        log = places.audit(week.market.market)
-        champion = champion_or_error(log, week.model_name, places.store, places.registry)
+        champion = champion_or_error(places.audit(week.market.market), week.model_name, places.store, places.registry)
         candidate, paths = Path(model.path), {name: Path(artifact.path) for name, artifact in outputs.items()}
         trials = trial_runs(week, candidate, places.store)
         asked = retraining_reason(week, champion, places.store)

@@ -50,13 +50,8 @@ def publish(
         from jackpot.steps.publish import publish
         from jackpot.steps.week import read_week
 
-        inputs = {
-            "evaluation": evaluation,
-            "gates": gates,
-            "forecasts": forecasts,
-            "recommendation": recommendation,
-            "curve": curve,
-        }
+        inputs = {"evaluation": evaluation, "gates": gates, "forecasts": forecasts}
+        inputs |= {"recommendation": recommendation, "curve": curve}
         week = read_week(Path(market_file.path), Path(snapshot.path), Path(checks.path))
         prefix = publish(
             week,
