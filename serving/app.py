@@ -208,7 +208,8 @@ class ServingApp(FastAPI):
             if result.forecast is not None:
                 self.answered(current, request_id, result.question, result.forecast)
         except Refusal as refusal:
-            status, found = refusal.status, refusal
+            # Its traceback leads back to this frame, and so would keep all that was asked until a collection of cycles.
+            status, found = refusal.status, refusal.with_traceback(None)
             answer, out = orjson.dumps({**refusal.body(), "request_id": request_id}), [JSON]
             self.fleet.metrics.refusals[served.name, refusal.reason] += 1
         except ConnectionError:

@@ -60,7 +60,7 @@ class InferenceService(grpc.GenericRpcHandler):  # type: ignore[misc]
             except DecodeError:
                 refusal = Refusal(400, "protobuf", f"the bytes are no {kind.__name__}")
             except Refusal as found:
-                refusal = found
+                refusal = found.with_traceback(None)
             if method == "ModelInfer":
                 self._refuse(getattr(request, "model_name", ""), refusal, context, time.perf_counter() - started)
             return await context.abort(CODES[refusal.status], refusal.text)

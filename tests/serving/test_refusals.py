@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.batch import memory
 from benchmarks.servers import cpu_seconds
 
 from .conftest import MARKET, Server, wait_for
@@ -311,6 +313,38 @@ def test_a_head_just_short_enough_is_answered(server: Server) -> None:
         for _ in range(3):  # and each on a kept connection has the whole length for itself
             answer = client.post(f"{server.url}/v1/models/{MARKET}:predict", json=_one(), headers=headers)
             assert answer.status_code == 200
+
+
+MANY = 100_001
+V2_MANY = [{"name": "jackpot", "datatype": "FP64", "shape": [MANY], "data": [2e7] * MANY},
+           {"name": "draw_date", "datatype": "BYTES", "shape": [MANY], "data": ["2026-01-03"] * MANY}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"/v1/models/{MARKET}:predict", {"instances": [{}] * MANY}),
+        (f"/v1/models/{MARKET}:predict", {"instances": [{"jackpot": 2e7, "draw_date": "2026-01-03"}] * 99_999 + [{}]}),
+        (f"/v2/models/{MARKET}/infer", {"inputs": V2_MANY}),
+    ],
+    ids=["v1 too many", "v1 the last one broken", "v2 too many"],
+)
+def test_what_is_refused_leaves_nothing_behind(server: Server, path: str, body: dict[str, Any]) -> None:
+    """A refusal's traceback once held what was asked, 5 MB each, where several were refused at once."""
+    sent = json.dumps(body).encode()
+
+    def ask(_: int) -> None:
+        with httpx.Client(timeout=60) as client:
+            for _ in range(10):
+                answer = client.post(server.url + path, content=sent, headers={"content-type": "application/json"})
+                assert answer.status_code in (413, 422)
+
+    sizes = []
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as clients:
+            list(clients.map(ask, range(4)))
+        sizes.append(memory(server.process.pid, "Anonymous") / 2**20)
+    assert sizes[1] - sizes[0] < 50, sizes
 
 
 @pytest.mark.parametrize("part", [b"GET / HTTP/1.1\r\nX-A: a", b"G", b"\r\n", WHOLE + b"GET /"])
