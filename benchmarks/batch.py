@@ -17,12 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
+from .memory import peak_memory
 from .report import Figure, finish
 
 SHARD_ROWS, CHUNK_ROWS = 262_144, 65_536
@@ -106,36 +106,6 @@ def bare(path: str, model: str, out: str, processes: int, mine: int) -> None:
             writer.close()
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    found, waiting = [], [pid]
-    while waiting:
-        one = waiting.pop()
-        found.append(one)
-        try:
-            for task in Path(f"/proc/{one}/task").iterdir():
-                waiting += [int(child) for child in (task / "children").read_text().split()]
-        except OSError:
-            continue
-    return found
-
-
-def memory(pid: int, kind: str = "Pss") -> int:
-    """Return the bytes that a process and its descendants hold, shared pages counted once.
-
-    `kind` names another line of smaps_rollup. Of one process over time ask "Rss": its proportional share ("Pss") grows
-    whenever another process lets go of a library that both had mapped.
-    """
-    total = 0
-    for one in family(pid):
-        try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{kind}:"))
-    return total
-
-
 def timed(*commands: list[str]) -> float:
     """Run commands beside each other; return the seconds to the end of the last."""
     began = time.perf_counter()
@@ -143,26 +113,6 @@ def timed(*commands: list[str]) -> float:
     for process in running:
         _ended(process)
     return time.perf_counter() - began
-
-
-def peak_memory(command: list[str]) -> int:
-    """Run a command; return the most bytes that all its processes held. Looking costs them time."""
-    process = _started(command)
-    peak, over = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.1):
-            peak = max(peak, memory(process.pid))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        _ended(process)
-    finally:
-        over.set()
-        watcher.join()
-    return peak
 
 
 def _started(command: list[str]) -> subprocess.Popen[bytes]:
@@ -212,7 +162,9 @@ def main() -> None:
                 sys.exit("not every row was scored")
             for made in (out, manifest.parent):
                 shutil.rmtree(made)
-        peak = peak_memory(score("watched"))
+        watched = _started(score("watched"))
+        peak = peak_memory(watched.pid, 0.1)
+        _ended(watched)
         rate, bare_rate = (asked.rows / statistics.median(times) for times in (ours, others))
     print(f"ours {rate:,.0f} rows/s, bare {bare_rate:,.0f} rows/s; runs (s): {ours} {others}")
     finish(
@@ -225,7 +177,7 @@ def main() -> None:
                 ">= 0.7",
             ),
             Figure("rows a second", rate, "", ">= 0"),
-            Figure("peak memory of all processes", peak / 2**20, "MiB", "<= 1024"),
+            Figure("peak memory of all processes", peak() / 2**20, "MiB", "<= 1024"),
         ],
     )
 

@@ -34,6 +34,7 @@ from tests.serving.conftest import free_port, wait_for
 from tests.serving.console.conftest import ENVIRONMENT, ROOT, alive, ask, process
 from tests.serving.console.test_decisions import killed_in_a_decision
 
+from .memory import memory
 from .servers import cpu_seconds
 
 MARKETS, WEEKS, PEOPLE = 200, 156, 50
@@ -213,7 +214,7 @@ def many_markets(week: Path, root: Path) -> dict[str, float]:
             "today_200_p95_s": p95(times),
             "today_200_page_cpu_s": (cpu_seconds(server.pid) - worked) / len(times),
             "today_200_kib": len(first.content) / 1024,
-            "today_200_rss_mib": memory(server.pid),
+            "today_200_rss_mib": memory(server.pid, "Rss") / 2**20,
         }
 
 
@@ -327,12 +328,6 @@ def killed(week: Path, root: Path, times: int) -> dict[str, float]:
 def p95(values: list[float]) -> float:
     """Return the 95% quantile."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
-
-
-def memory(pid: int) -> float:
-    """Return a process's resident memory in MiB."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    return int(fields["VmRSS"].split()[0]) / 1024
 
 
 LIMITS = {

@@ -17,7 +17,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.memory import peak_memory
 from benchmarks.report import Figure, finish
 from manifests.documents import ROOT, render, roles, statements, template
 from tests.core.promotion.test_analysis import furthest
@@ -190,7 +190,7 @@ def fleet(sizes: tuple[int, ...]) -> Iterator[Figure]:
                 [*words, "--parallel", "2", "--out", str(place / "out"), "--json"],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
             ) as process:  # fmt: skip
-                peak = _peak_memory(process.pid)
+                peak = peak_memory(process.pid, 0.25)
                 out, _ = process.communicate()
             seconds[size] = (time.perf_counter() - began) / size
             failed = sum(not run["succeeded"] for run in json.loads(out)["runs"])
@@ -200,42 +200,6 @@ def fleet(sizes: tuple[int, ...]) -> Iterator[Figure]:
         yield Figure(f"fleet of {size}: time a market", seconds[size], "s", "<= 60")
     slower = 100 * (seconds[64] / seconds[8] - 1) if {8, 64} <= seconds.keys() else None
     yield Figure("time a market at 64 beside that at 8", slower, "% more", "<= 15")
-
-
-def _peak_memory(pid: int) -> Callable[[], int]:
-    """Watch a process and its descendants; the returned function stops and returns the most they held, bytes (PSS)."""
-    most, stop = [0], threading.Event()
-
-    def children(of: int) -> Iterator[int]:
-        yield of
-        try:
-            tasks = list(Path(f"/proc/{of}/task").iterdir())
-            found = {int(child) for task in tasks for child in (task / "children").read_text().split()}
-        except OSError:
-            return
-        for child in found:
-            yield from children(child)
-
-    def held(one: int) -> int:
-        try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            return 0
-        return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-
-    def watch() -> None:
-        while not stop.wait(0.25):
-            most[0] = max(most[0], sum(held(one) for one in children(pid)))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-
-    def ended() -> int:
-        stop.set()
-        thread.join()
-        return most[0]
-
-    return ended
 
 
 def failures() -> Iterator[Figure]:

@@ -27,8 +27,9 @@ import numpy as np
 from jackpot.adapters.load import open_loop
 
 from . import load, servers
-from .batch import memory, write_model
+from .batch import write_model
 from .load import Target
+from .memory import memory
 from .report import Figure, finish
 
 PREDICT, INFER = "/v1/models/england:predict", "/v2/models/england/infer"

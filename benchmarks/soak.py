@@ -25,7 +25,7 @@ import grpc
 import numpy as np
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
-from .batch import memory
+from .memory import memory
 from .report import Figure, finish
 from .server_process import Server
 from .serving import _binary, v2_body

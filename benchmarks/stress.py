@@ -30,7 +30,7 @@ import httpx
 from jackpot.adapters.load import open_loop
 from jackpot.store import FolderStore
 
-from .batch import memory
+from .memory import memory
 from .report import Figure, finish
 from .server_process import Server, start
 from .servers import free_port

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.batch import memory
+from benchmarks.memory import memory
 from benchmarks.servers import cpu_seconds
 
 from .conftest import MARKET, Server, wait_for
