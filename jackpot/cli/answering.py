@@ -27,15 +27,16 @@ def waiting(log: AuditLog, request: str, at: str) -> str:
     last = next(reversed(list(log.entries("approval_request"))), None)
     if not open_requests and last is not None:
         if given := answer_of(log, last.subject):
-            what, found, hint = "has its answer", f"{given.body['verdict']} by {given.by} at {given.at}", ""
+            what = "has its answer, and nothing else waits"
+            found, hint = f"{given.body['verdict']} by {given.by} at {given.at}", ""
         elif overtaken := stale(log, last):
-            what, found = "waits no more", overtaken
+            what, found = "waits no more, and nothing else does", overtaken
             hint = f"the next weekly run compares anew: jackpot run {log.market}"
         else:
-            what, found = "expired without an answer", f"it was open until {last.body['expires_at']}"
+            what = "expired without an answer, and nothing else waits"
+            found = f"it was open until {last.body['expires_at']}"
             hint = f"jackpot run {log.market} asks anew where the challenger still passes its gates"
-        waits = "does" if what == "waits no more" else "waits"
-        raise InputError(Problem(f"{last.subject} {what}, and nothing else {waits}", found=found, hint=hint))
+        raise InputError(Problem(f"{last.subject} {what}", found=found, hint=hint))
     if len(open_requests) != 1:
         raise InputError(
             Problem(

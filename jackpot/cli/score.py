@@ -83,12 +83,13 @@ def command(
 
 
 def _levels(text: str) -> tuple[float, ...]:
+    wrong = InputError(Problem("not a list of numbers", field="--quantiles", found=text, allowed="such as 0.05,0.95"))
+    if "_" in text:  # which Python reads over
+        raise wrong
     try:
-        return tuple(float(level.replace("_", "no")) for level in text.split(","))
+        return tuple(float(level) for level in text.split(","))
     except ValueError:
-        raise InputError(
-            Problem("not a list of numbers", field="--quantiles", found=text, allowed="such as 0.05,0.95")
-        ) from None
+        raise wrong from None
 
 
 def _model(model: Path | None, market: str, environment: str) -> GivenModel:

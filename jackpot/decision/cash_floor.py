@@ -247,7 +247,8 @@ class CashPromise:
 def floor_promise(situation: Situation, outlook: Outlook, purse: Purse, jackpots: Array) -> CashPromise:
     """Return what is left of a promise; what was held at its start is what is held now less what the draws left.
 
-    There is no plan where the payout ratio's keeps the cash far enough from its floor, whatever is announced now.
+    There is no plan where the payout ratio's keeps the cash far enough from its floor, at
+    the middle and the highest jackpot now.
     """
     time, x, past = purse.time, purse.room, purse.past
     spent = not np.isnan(past).any()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -420,22 +420,18 @@ def capped(ahead: Ahead, count: int) -> Ahead:
     """Return the draws ahead with the lowest `count` candidate jackpots alone, at every draw but this one."""
     few = slice(0, count)
 
-    # Draws of one law have one kernel, which is known by its arrays.
-    @cache
-    def increments(law: tuple[int, int]) -> tuple[Array, Array]:
-        stage = laws[law]
-        return stage.increment[:, few], stage.chance[:, few]
-
-    laws = {(id(stage.increment), id(stage.chance)): stage for stage in ahead.stages}
-
     def allowed(stage: Stage) -> Mask | None:
         if stage.allowed is None or stage.allowed[few].any():
             return None if stage.allowed is None else stage.allowed[few]
         return np.asarray(np.arange(count) == count - 1, dtype=bool)
 
-    stages = []
+    stages, known = [], {}
     for stage in ahead.stages:
-        increment, chance = increments((id(stage.increment), id(stage.chance)))
+        # Draws of one law have one kernel, which is known by its arrays.
+        alike = id(stage.increment), id(stage.chance)
+        if alike not in known:
+            known[alike] = stage.increment[:, few], stage.chance[:, few]
+        increment, chance = known[alike]
         stages.append(
             replace(stage, increment=increment, chance=chance, reward=stage.reward[few], allowed=allowed(stage))
         )

@@ -64,10 +64,10 @@ def plan_job(
 
 
 def _check_quantiles(quantiles: tuple[float, ...]) -> None:
-    found = ", ".join(f"{level:g}" for level in quantiles) or "none"
+    found, names = ", ".join(f"{level:g}" for level in quantiles) or "none", added_columns(quantiles)
     if not quantiles or any(not 0 < level < 1 for level in quantiles):
         wrong = "a quantile must lie between 0 and 1"
-    elif sorted(set(quantiles)) != list(quantiles) or len(set(added_columns(quantiles))) < len(quantiles) + 4:
+    elif sorted(set(quantiles)) != list(quantiles) or len(set(names)) < len(names):
         wrong = "quantiles must ascend, each named once"
     else:
         return
